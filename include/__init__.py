@@ -1,0 +1,1 @@
+"""What the DAGs and plugins are built from: catalogues (data) and skufleet (code)."""

@@ -1,0 +1,4 @@
+"""Retrain one demand model per SKU, for a whole retail catalogue, every day.
+
+Data travels one way: landing -> history -> chunk -> model -> registry -> release -> forecasts -> report.
+"""
