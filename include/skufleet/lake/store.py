@@ -1,0 +1,349 @@
+"""One bucket of S3 as the rest of Skufleet sees it: bytes, JSON and frames under keys, and errors of our own tree.
+
+What does not belong here: what the keys mean (see ``keys.py``), and table formats.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import boto3
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+)
+
+from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
+
+THREADS = 8
+ATTEMPTS = 5
+_BODY_ATTEMPTS = 3
+_CLIENT_CONFIG = Config(
+    s3={"addressing_style": "path"},
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
+    max_pool_connections=32,
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+_OVERLOADED = {"SlowDown", "ServiceUnavailable", "RequestTimeout", "Throttling", "ThrottlingException", "InternalError"}
+_MISSING = {"NoSuchKey", "404", "NotFound"}
+_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
+_PRECONDITION = {"PreconditionFailed", "412"}
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What a listing says of one object: ``last_modified`` with its time zone, ``etag`` unquoted, ``size`` in bytes."""
+
+    key: str
+    etag: str
+    size: int
+    last_modified: datetime
+
+
+class _Credentials(Protocol):
+    """What boto3 and the Airflow hook hand out (``session.get_credentials().get_frozen_credentials()``)."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """One bucket. Safe to share between threads; not between processes (a client's sockets do not survive a fork).
+
+    Every method raises ``ServiceUnavailableError`` when S3 does not answer or answers that it is overloaded (after
+    bounded retries), ``ConfigError`` when it refuses us or the bucket does not exist, and ``DataError`` with the key
+    when an object does not exist.
+
+    Attributes:
+        client: a boto3 S3 client.
+        bucket: the bucket's name.
+        storage_options: what delta-rs needs to reach the same bucket; holds secrets, hence never shown.
+    """
+
+    client: Any = field(repr=False)
+    bucket: str
+    storage_options: Mapping[str, str] = field(repr=False, default_factory=dict)
+
+    def uri(self, key: str) -> str:
+        """``s3://bucket/key``."""
+        return f"s3://{self.bucket}/{key}"
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write one object, whole or not at all, over an earlier one of that key."""
+        with self._errors(key):
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=data)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Write one object unless the key exists; whether it was written.
+
+        A write whose answer got lost is tried again and then reports ``False`` although it was ours: give each writer
+        a content of its own and read it back where that matters.
+        """
+        try:
+            with self._errors(key):
+                self.client.put_object(Bucket=self.bucket, Key=key, Body=data, IfNoneMatch="*")
+        except _PreconditionError:
+            return False
+        return True
+
+    def get(self, key: str) -> bytes:
+        """Read one object."""
+        return self._read(key, {})
+
+    def get_if_unchanged(self, stored: StoredObject) -> bytes | None:
+        """Read exactly the object that was listed; ``None`` when it has been replaced or deleted since."""
+        try:
+            return self._read(stored.key, {"IfMatch": f'"{stored.etag}"'})
+        except (_PreconditionError, _MissingError):
+            return None
+
+    def find(self, key: str) -> bytes | None:
+        """Read one object; ``None`` when there is none."""
+        try:
+            return self._read(key, {})
+        except _MissingError:
+            return None
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of that key."""
+        try:
+            with self._errors(key):
+                self.client.head_object(Bucket=self.bucket, Key=key)
+        except _MissingError:
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        """Delete one object; it is no error when there is none."""
+        with self._errors(key):
+            self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def put_json(self, key: str, value: Any) -> None:
+        """Write a JSON object: UTF-8, sorted keys, no NaN."""
+        self.put(key, to_json(value))
+
+    def get_json(self, key: str) -> Any:
+        """Read a JSON object.
+
+        Raises:
+            DataError: there is no such object, or it is not JSON.
+        """
+        return self._parse(key, self.get(key))
+
+    def find_json(self, key: str) -> Any | None:
+        """Read a JSON object; ``None`` when there is none."""
+        data = self.find(key)
+        return None if data is None else self._parse(key, data)
+
+    def put_frame(self, key: str, frame: pd.DataFrame) -> None:
+        """Write a frame as Parquet (zstd), without its index."""
+        self.put(key, to_parquet(pa.Table.from_pandas(frame, preserve_index=False)))
+
+    def get_frame(self, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read a Parquet object, or some of its columns.
+
+        Raises:
+            DataError: there is no such object, or it is not Parquet with these columns.
+        """
+        data = self.get(key)
+        try:
+            table = pq.read_table(io.BytesIO(data), columns=None if columns is None else list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{self.uri(key)}: is not the Parquet expected: {error}") from error
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    def get_many(self, keys: Sequence[str], threads: int = THREADS) -> list[bytes]:
+        """Read several objects at a time; the answers are in the order of ``keys``."""
+        with ThreadPoolExecutor(max_workers=max(1, min(threads, len(keys)))) as pool:
+            return list(pool.map(self.get, keys))
+
+    def put_many(self, items: Iterable[tuple[str, bytes]], threads: int = THREADS) -> None:
+        """Write several objects at a time; when one fails, others may have been written."""
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            list(pool.map(lambda item: self.put(*item), items))
+
+    def ensure_bucket(self) -> None:
+        """Create the bucket unless it exists."""
+        try:
+            with self._errors(""):
+                self.client.head_bucket(Bucket=self.bucket)
+        except _MissingError:
+            region = self.client.meta.region_name
+            place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            with self._errors(""):
+                self.client.create_bucket(Bucket=self.bucket, **place)
+
+    def list(self, prefix: str) -> list[StoredObject]:
+        """All objects whose key starts with ``prefix``, in the order of their keys."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        with self._errors(prefix):
+            found = [
+                StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+                for page in pages
+                for item in page.get("Contents", ())
+            ]
+        return sorted(found, key=lambda stored: stored.key)
+
+    def _read(self, key: str, condition: dict[str, str]) -> bytes:
+        """Read a body. botocore retries a request, but not a body that is cut off half way: that is done here."""
+        for attempt in range(1, _BODY_ATTEMPTS + 1):
+            try:
+                with self._errors(key):
+                    body: bytes = self.client.get_object(Bucket=self.bucket, Key=key, **condition)["Body"].read()
+                    return body
+            except _CutOffError:
+                if attempt == _BODY_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _parse(self, key: str, data: bytes) -> Any:
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise DataError(f"{self.uri(key)}: expected JSON, got {data[:40]!r}: {error}") from error
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        """Turn what boto3 raises into errors of our own tree."""
+        where = self.uri(key)
+        try:
+            yield
+        except ClientError as error:
+            raise _translate(where, self.bucket, error) from error
+        except (IncompleteReadError, ResponseStreamingError) as error:
+            raise _CutOffError(f"{where}: the answer was cut off: {error}; try again later") from error
+        except (HTTPClientError, OSError) as error:
+            raise ServiceUnavailableError(f"{where}: S3 does not answer: {error}; is the server up?") from error
+        except (NoCredentialsError, PartialCredentialsError) as error:
+            raise ConfigError(
+                f"{where}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an instance role"
+            ) from error
+        except BotoCoreError as error:
+            raise DataError(f"{where}: S3 cannot be asked for this: {error}") from error
+
+
+class _MissingError(DataError):
+    """There is no object of that key."""
+
+
+class _PreconditionError(DataError):
+    """The object is not in the state that the request required."""
+
+
+class _CutOffError(ServiceUnavailableError):
+    """The answer ended early."""
+
+
+def _translate(where: str, bucket: str, error: Any) -> Exception:
+    """Our error for an answer of S3 that is not a success."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _OVERLOADED or status >= 500 or status == 429 or code == "ConditionalRequestConflict":
+        return ServiceUnavailableError(f"{where}: S3 is overloaded or broken ({status} {code}); try again later")
+    if code in {"NoSuchBucket", "InvalidBucketName"}:
+        return ConfigError(f"{where}: there is no bucket {bucket!r}; create it or correct SKUFLEET_BUCKET")
+    if code in _MISSING:
+        return _MissingError(f"{where}: there is no such object")
+    if code in _PRECONDITION:
+        return _PreconditionError(f"{where}: is not in the state required (412)")
+    if code in _REFUSED:
+        return ConfigError(f"{where}: S3 refuses access ({status} {code}); check the key, its rights and the bucket")
+    return DataError(f"{where}: S3 answered {status} {code}")
+
+
+def to_json(value: Any) -> bytes:
+    """JSON as we write it: UTF-8, sorted keys, no NaN (a ``ValueError``)."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
+
+
+def to_parquet(table: Any) -> bytes:
+    """An Arrow table as the bytes of a Parquet file (zstd)."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def open_store(bucket: str, environ: Mapping[str, str] = os.environ) -> ObjectStore:
+    """A store from the environment.
+
+    ``AWS_ENDPOINT_URL_S3``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_SESSION_TOKEN`` and
+    ``AWS_DEFAULT_REGION`` are used where set; without the key pair the clients look for credentials themselves
+    (profile, container or instance role).
+
+    Raises:
+        ConfigError: one half of the key pair is missing.
+    """
+    key, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    if bool(key) != bool(secret):
+        absent = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
+        raise ConfigError(f"{absent} is not set although its other half is; set both or none in .env")
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or None
+    region = environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or "us-east-1"
+    token = environ.get("AWS_SESSION_TOKEN") or None
+    client = boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=key or None,
+        aws_secret_access_key=secret or None,
+        aws_session_token=token if key else None,
+        config=_CLIENT_CONFIG,
+    )
+    pair = (key, secret, token) if key and secret else None
+    return ObjectStore(client, bucket, _delta_options(endpoint, region, pair))
+
+
+def store_from_client(
+    client: Any, bucket: str, *, credentials: _Credentials | None, endpoint: str | None, region: str | None
+) -> ObjectStore:
+    """A store around an S3 client that somebody else made, for example Airflow's S3 hook.
+
+    ``credentials`` are those of the client (frozen); ``None`` lets delta-rs look for its own.
+    """
+    pair = None if credentials is None else (credentials.access_key, credentials.secret_key, credentials.token)
+    return ObjectStore(client, bucket, _delta_options(endpoint, region or "us-east-1", pair))
+
+
+def client_config() -> Any:
+    """The timeouts and retries that every S3 client of Skufleet has (a ``botocore.config.Config``)."""
+    return _CLIENT_CONFIG
+
+
+def _delta_options(
+    endpoint: str | None, region: str, credentials: tuple[str, str, str | None] | None
+) -> dict[str, str]:
+    """Storage options of delta-rs: same bucket, same patience, and commits by conditional put."""
+    options = {"AWS_REGION": region, "aws_conditional_put": "etag", "timeout": "60s", "connect_timeout": "5s"}
+    if endpoint:
+        options["AWS_ENDPOINT_URL"] = endpoint
+        options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = "false"
+        if endpoint.startswith("http://"):
+            options["AWS_ALLOW_HTTP"] = "true"
+    if credentials:
+        options["AWS_ACCESS_KEY_ID"], options["AWS_SECRET_ACCESS_KEY"], token = credentials
+        if token:
+            options["AWS_SESSION_TOKEN"] = token
+    return options
