@@ -351,6 +351,7 @@ class Settings(Model):
         bucket: the S3 bucket of lake, landing, artifacts and reports.
         mlflow_tracking_uri: the MLflow server, or its database.
         mlflow_ui_url: where a browser finds MLflow; the tracking URI where it is HTTP and nothing else is said.
+        airflow_ui_url: where a browser finds Airflow; empty leaves links to it out.
         local_dir: the embedded stack's state, and where reports are copied to; ``None`` outside the embedded stack.
     """
 
@@ -358,7 +359,7 @@ class Settings(Model):
     mlflow_tracking_uri: Text
     mlflow_ui_url: str = ""
     local_dir: Path | None = None
-    catalogues_folder: Path = CATALOGUES_FOLDER
+    airflow_ui_url: str = ""
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -376,7 +377,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         "mlflow_tracking_uri": uri,
         "mlflow_ui_url": env.get("SKUFLEET_MLFLOW_UI_URL") or (uri if uri.startswith("http") else ""),
         "local_dir": env.get("SKUFLEET_LOCAL_DIR"),
-        "catalogues_folder": env.get("SKUFLEET_CATALOGUES_DIR"),
+        "airflow_ui_url": env.get("SKUFLEET_AIRFLOW_UI_URL"),
     }
     try:
         return Settings.model_validate({key: value for key, value in values.items() if value is not None})

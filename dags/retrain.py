@@ -1,0 +1,102 @@
+"""### Retrain one demand model per SKU
+
+**Flow**: `ingest` what has landed since the last run → `plan` which SKUs to train, packed into chunks of like cost →
+`retrain`, one mapped task per chunk: validate, backtest, train and register each of its SKUs → `promote` what beats
+the baseline and is no worse than production → `forecast` with what is in production → `report`.
+
+**Schedule**: from the catalogue file (daily by default), no catch-up, one run at a time.
+
+**Params**: `as_of` (nothing later is read), `skus` (codes or patterns), `force`, `dry_run` (ingest, plan, report only).
+
+**A retry or a rerun is harmless**: everything is written under the run's own keys and published in one step; a chunk
+that is tried again makes no second version of a SKU that it had registered. Transient errors are retried with backoff
+spread over the chunks; bad configuration and bad data are not retried. One SKU that fails is recorded, the others go
+on; a chunk that fails for good leaves its SKUs in production as they were and turns the run red at `report`, after the
+rest of the fleet was served.
+
+One Dag per file in `include/catalogues/`; what is wrong with a file is shown as an import error of `dags/catalogues.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, TriggerRule, dag, get_parsing_context
+
+from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
+from include.skufleet.errors import CatalogueError
+from include.skufleet.orchestration import tasks
+from include.skufleet.orchestration.links import fleet_task
+from include.skufleet.orchestration.params import current_run, retrain_params
+from include.skufleet.orchestration.retries import SpreadBackoff
+
+
+def retrain_dag(catalogue: Catalogue) -> DAG:
+    """The retraining Dag of one catalogue."""
+
+    @dag(
+        dag_id=f"retrain_{catalogue.name}",
+        description=catalogue.description,
+        doc_md=__doc__,
+        schedule=catalogue.schedule,
+        start_date=datetime(2024, 1, 1),  # noqa: DTZ001 -- Airflow reads it as UTC
+        catchup=False,
+        max_active_runs=1,
+        params=retrain_params(),
+        tags=["skufleet", "retrain", catalogue.name],
+        default_args={
+            "owner": "skufleet",
+            "retries": 4,
+            "retry_policy": SpreadBackoff(),
+            "execution_timeout": timedelta(hours=2),
+        },
+    )
+    def retrain_catalogue() -> None:
+        @fleet_task
+        def ingest() -> dict[str, Any]:
+            """Bring drops that are new into the history; each drop whole or not at all."""
+            return tasks.ingest(current_run(catalogue.name))
+
+        @fleet_task
+        def plan(ingested: dict[str, Any]) -> list[dict[str, str]]:
+            """Choose the SKUs to train and pack them into chunks of like cost."""
+            return tasks.plan(current_run(catalogue.name), ingested)
+
+        @fleet_task(map_index_template="{{ label }}")
+        def retrain(chunk: str, label: str) -> dict[str, Any]:
+            """Validate, backtest, train and register every SKU of one chunk."""
+            return tasks.retrain(current_run(catalogue.name), chunk, label)
+
+        @fleet_task(trigger_rule=TriggerRule.ALL_DONE)
+        def promote() -> dict[str, Any]:
+            """Move to production what passes the gate, and freeze the release."""
+            return tasks.promote(current_run(catalogue.name))
+
+        @fleet_task
+        def forecast() -> dict[str, Any]:
+            """Forecast every active series with the model in production, and publish."""
+            return tasks.forecast(current_run(catalogue.name))
+
+        @fleet_task(trigger_rule=TriggerRule.ALL_DONE)
+        def report() -> dict[str, Any]:
+            """Account for every SKU, write the report, and turn red if a chunk was lost."""
+            return tasks.report(current_run(catalogue.name))
+
+        planned = plan(ingest())
+        retrain.expand_kwargs(planned) >> promote() >> forecast() >> report()
+
+    return retrain_catalogue()
+
+
+def _wanted(dag_id: str) -> bool:
+    """A task's process needs its own Dag only; the Dag processor needs all."""
+    return get_parsing_context().dag_id in (None, dag_id)
+
+
+for name, path in catalogue_files().items():
+    if _wanted(f"retrain_{name}"):
+        try:
+            globals()[f"retrain_{name}"] = retrain_dag(load_catalogue(path))
+        except CatalogueError:
+            continue  # dags/catalogues.py shows the reason; the other catalogues go on

@@ -1,0 +1,83 @@
+"""The outcome of each SKU of a run: one row each, whatever happened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+Outcome = Literal["trained", "fallback", "quarantined", "failed", "skipped"]
+OUTCOMES: tuple[Outcome, ...] = ("trained", "fallback", "quarantined", "failed", "skipped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkuOutcome:
+    """What became of one SKU; the columns of ``results.parquet``.
+
+    Metrics are pooled over the SKU's stores and backtest windows; NaN where nothing was backtested. ``abs_error``,
+    ``baseline_abs_error``, ``signed_error`` and ``units`` are the sums (in units) from which fleet figures are pooled.
+    ``challenger_metric``, ``baseline_metric`` and ``champion_metric`` are the configured ``metric`` of the version that
+    was registered, of the seasonal naive, and of the recipe in production, all on the same windows.
+    """
+
+    sku: str
+    department: str
+    outcome: Outcome
+    reason: str
+    step: str = ""
+    error: str = ""
+    candidate: str = ""
+    demand_class: str = ""
+    stores: int = 0
+    periods: int = 0
+    first_date: str = ""
+    last_date: str = ""
+    last_sale: str = ""
+    wape: float = math.nan
+    bias: float = math.nan
+    rmsse: float = math.nan
+    mase: float = math.nan
+    mae: float = math.nan
+    rmse: float = math.nan
+    baseline_wape: float = math.nan
+    baseline_rmsse: float = math.nan
+    baseline_bias: float = math.nan
+    abs_error: float = math.nan
+    baseline_abs_error: float = math.nan
+    signed_error: float = math.nan
+    units: float = math.nan
+    metric: str = ""
+    challenger_metric: float = math.nan
+    baseline_metric: float = math.nan
+    champion_metric: float = math.nan
+    champion_candidate: str = ""
+    champion_version: int = 0
+    registered_name: str = ""
+    version: int = 0
+    model_id: str = ""
+    mlflow_run_id: str = ""
+    fingerprint: str = ""
+    seconds: float = 0.0
+    artifact_bytes: int = 0
+    chunk: str = ""
+
+
+TYPES: dict[str, str] = {
+    name: {"str": "str", "int": "int64", "float": "float64"}.get(str(annotation), "str")
+    for name, annotation in SkuOutcome.__annotations__.items()
+}
+
+
+def to_frame(outcomes: Iterable[SkuOutcome]) -> pd.DataFrame:
+    """One row per outcome, every column typed even when there is no row."""
+    rows: list[dict[str, Any]] = [asdict(item) for item in outcomes]
+    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+
+
+def count(results: pd.DataFrame) -> dict[str, int]:
+    """How many SKUs ended in each outcome; every outcome is named."""
+    found = results["outcome"].value_counts().to_dict()
+    return {outcome: int(found.get(outcome, 0)) for outcome in OUTCOMES}

@@ -1,0 +1,70 @@
+"""Buttons on a task in the Airflow UI: to its MLflow run, to its models in the registry, to the run's report.
+
+A task returns ``{"links": {...}}`` in its small JSON; each link picks its own address from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
+from airflow.sdk.execution_time.xcom import XCom
+
+REPORT_PATH = "skufleet/report"
+
+
+class ReturnedLink(BaseOperatorLink):
+    """A link whose address the task returned under ``links[kind]``; greyed out where it returned none."""
+
+    kind: ClassVar[str]
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 -- the signature is Airflow's
+        """The address, or an empty string."""
+        value = XCom.get_value(ti_key=ti_key, key="return_value")
+        links = value.get("links", {}) if isinstance(value, dict) else {}
+        return str(links.get(self.kind, ""))
+
+
+class MlflowRunLink(ReturnedLink):
+    """The MLflow run of a chunk."""
+
+    name = "MLflow run"
+    kind = "mlflow_run"
+
+
+class RegistryLink(ReturnedLink):
+    """The registry, filtered to the models of the catalogue or chunk."""
+
+    name = "Models in the registry"
+    kind = "registry"
+
+
+class ReportLink(ReturnedLink):
+    """The fleet report of the run."""
+
+    name = "Fleet report"
+    kind = "report"
+
+
+LINKS = (MlflowRunLink(), RegistryLink(), ReportLink())
+
+
+class FleetOperator(_PythonDecoratedOperator):
+    """A Python task that shows the fleet's links."""
+
+    custom_operator_name = "@fleet_task"
+    operator_extra_links = LINKS
+
+
+def fleet_task(function: Callable[..., Any] | None = None, **arguments: Any) -> TaskDecorator:
+    """``@task`` with the fleet's links."""
+    return task_decorator_factory(function, decorated_operator_class=FleetOperator, **arguments)
+
+
+def report_url(airflow_url: str, dag_id: str, run_id: str) -> str:
+    """The page of this platform's plugin that shows the report of a run."""
+    return f"{airflow_url.rstrip('/')}/{REPORT_PATH}/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"

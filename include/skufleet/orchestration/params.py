@@ -1,0 +1,104 @@
+"""The trigger form of the retraining Dags, and the one place where a run's ``as_of`` is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from airflow.sdk import Param, get_current_context
+
+from include.skufleet.errors import ConfigError
+from include.skufleet.fleet.run import Run
+
+
+def retrain_params() -> dict[str, Param]:
+    """What a person can set when triggering a retraining run, with defaults that mean "everything, now"."""
+    return {
+        "as_of": Param(
+            default=None,
+            type=["null", "string"],
+            format="date",
+            title="As of",
+            description_md="The date the run pretends it is: nothing dated after it is read. Empty: the run's date.",
+        ),
+        "skus": Param(
+            default=[],
+            type="array",
+            items={"type": "string"},
+            title="SKUs",
+            description_md="SKU codes or shell patterns such as `DAIRY-*`, one per line. Empty: the whole catalogue.",
+        ),
+        "force": Param(
+            default=False,
+            type="boolean",
+            title="Force",
+            description_md="Train also what the plan would skip because nothing has changed for it.",
+        ),
+        "dry_run": Param(
+            default=False,
+            type="boolean",
+            title="Dry run",
+            description_md="Ingest, plan and report only: no model is trained, registered or promoted.",
+        ),
+    }
+
+
+def current_run(catalogue: str) -> Run:
+    """The run that the executing task belongs to; the same for every task, try and map index of a Dag run."""
+    context: Mapping[str, Any] = get_current_context()
+    params, dag_run = context["params"], context["dag_run"]
+    return Run(
+        catalogue=catalogue,
+        run_id=dag_run.run_id,
+        as_of=resolve_as_of(
+            params.get("as_of"), dag_run.partition_key, dag_run.logical_date, dag_run.run_after, where=dag_run.run_id
+        ),
+        skus=tuple(params.get("skus") or ()),
+        force=bool(params.get("force")),
+        dry_run=bool(params.get("dry_run")),
+    )
+
+
+def resolve_as_of(
+    param: str | None,
+    partition_key: str | None,
+    logical_date: datetime | None,
+    run_after: datetime,
+    *,
+    where: str,
+) -> date:
+    """The date that a run pretends it is, for scheduled, manual, asset-triggered and backfill runs alike.
+
+    The first that is given counts: the ``as_of`` param, the partition key, the logical date, the time from which the
+    run was allowed to start. The data interval is never used: for a run that is triggered by command with a logical
+    date, Airflow 3 infers it from the present.
+
+    Args:
+        param: the trigger form's value, ISO 8601.
+        partition_key: an ISO date for partitioned runs.
+        logical_date: absent for manual runs through the API and for asset-triggered runs.
+        run_after: always there.
+        where: the run's id, for the message.
+
+    Returns:
+        A date in UTC, never after the date of ``run_after``.
+
+    Raises:
+        ConfigError: the given text is not a date, or lies in the run's future.
+    """
+    run_date = run_after.astimezone(UTC).date()
+    text = param or partition_key
+    if text:
+        try:
+            as_of = date.fromisoformat(text[:10])
+        except ValueError as error:
+            raise ConfigError(f"{where}: as_of: got {text!r}, expected a date such as 2026-01-31") from error
+    else:
+        as_of = logical_date.astimezone(UTC).date() if logical_date else run_date
+    if as_of > run_date:
+        raise ConfigError(
+            f"{where}: as_of {as_of} is after the run's own date {run_date}; nothing is known of that day yet, "
+            "choose an earlier date or leave it empty"
+        )
+    return as_of

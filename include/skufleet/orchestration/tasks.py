@@ -1,0 +1,92 @@
+"""What the tasks of the Dags call: open the clients, call one function of the fleet, return small JSON with links.
+
+Nothing heavy is imported before a task runs: every task's process and the Dag processor import this module.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from include.skufleet.config import Catalogue, find_catalogue, read_settings
+from include.skufleet.fleet.run import Run
+
+if TYPE_CHECKING:
+    from include.skufleet.fleet.clients import Clients
+
+log = logging.getLogger(__name__)
+
+
+def ingest(run: Run) -> dict[str, Any]:
+    """Bring new drops into the history; returns table versions and counts."""
+    from include.skufleet.lake.ingest import ingest as ingest_landing
+
+    clients, catalogue = _open(run)
+    summary = ingest_landing(clients.store, catalogue, today=datetime.now(UTC).date()).to_json()
+    log.info("Ingested: %s", summary)
+    return summary
+
+
+def plan(run: Run, ingested: dict[str, Any]) -> list[dict[str, str]]:
+    """Write the plan; returns one row per chunk for the mapping."""
+    from include.skufleet.fleet.plan import plan_run
+
+    clients, catalogue = _open(run)
+    return plan_run(clients, catalogue, run, ingested)
+
+
+def retrain(run: Run, chunk: str, label: str) -> dict[str, Any]:
+    """Retrain one chunk; returns its counts and the links to its MLflow run and models."""
+    from include.skufleet.fleet.retrain import retrain_chunk
+
+    clients, catalogue = _open(run)
+    log.info("Chunk %s", label)
+    summary = retrain_chunk(clients, catalogue, run, chunk)
+    log.info("Chunk %s: %s", chunk, summary["counts"])
+    return summary
+
+
+def promote(run: Run) -> dict[str, Any]:
+    """Apply the gate to every new version and freeze the release; skipped for a dry run and a run without a plan."""
+    from include.skufleet.fleet.promote import promote_run
+
+    clients, catalogue = _open(run)
+    _skip_without_models(clients, run)
+    return promote_run(clients, catalogue, run)
+
+
+def forecast(run: Run) -> dict[str, Any]:
+    """Forecast every active series with what is in production, and publish."""
+    from include.skufleet.fleet.forecast import forecast_run
+
+    clients, catalogue = _open(run)
+    return forecast_run(clients, catalogue, run)
+
+
+def report(run: Run) -> dict[str, Any]:
+    """Write the report, whatever happened before it; then fail if the run lost a chunk or has no plan."""
+    from include.skufleet.fleet.publish_report import publish_report, raise_if_incomplete
+
+    clients, catalogue = _open(run)
+    summary = publish_report(clients, catalogue, run)
+    log.info("%s", summary["markdown"])
+    raise_if_incomplete(summary)
+    return summary
+
+
+def _open(run: Run) -> tuple[Clients, Catalogue]:
+    from include.skufleet.orchestration.clients import open_clients
+
+    settings = read_settings()
+    return open_clients(settings), find_catalogue(run.catalogue)
+
+
+def _skip_without_models(clients: Clients, run: Run) -> None:
+    """Nothing can be promoted in a dry run, nor when ingestion or planning failed."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    if run.dry_run:
+        raise AirflowSkipException("dry run: no model was trained")
+    if not clients.store.exists(run.plan_key):
+        raise AirflowSkipException("the run has no plan: ingest or plan failed, see their logs")
