@@ -29,6 +29,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
 
@@ -235,7 +236,7 @@ class ObjectStore:
             raise _translate(where, self.bucket, error) from error
         except (IncompleteReadError, ResponseStreamingError) as error:
             raise _CutOffError(f"{where}: the answer was cut off: {error}; try again later") from error
-        except (HTTPClientError, OSError) as error:
+        except (BotoConnectionError, HTTPClientError, OSError) as error:
             raise ServiceUnavailableError(f"{where}: S3 does not answer: {error}; is the server up?") from error
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise ConfigError(
