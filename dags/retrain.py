@@ -1,4 +1,4 @@
-"""### Retrain one demand model per SKU
+"""Retrain one demand model per SKU, for the whole catalogue.
 
 **Flow**: `ingest` what has landed since the last run → `plan` which SKUs to train, packed into chunks of like cost →
 `retrain`, one mapped task per chunk: validate, backtest, train and register each of its SKUs → `promote` what beats
@@ -14,7 +14,7 @@ spread over the chunks; bad configuration and bad data are not retried. One SKU 
 on; a chunk that fails for good leaves its SKUs in production as they were and turns the run red at `report`, after the
 rest of the fleet was served.
 
-One Dag per file in `include/catalogues/`; what is wrong with a file is shown as an import error of `dags/catalogues.py`.
+One Dag per file in `include/catalogues/`; a file that is wrong shows as an import error of `dags/catalogues.py`.
 """
 
 from __future__ import annotations

@@ -78,7 +78,9 @@ class AirflowApi:
             try:
                 response = self._session().request(method, f"/api/v2{path}", **arguments)
             except httpx.HTTPError as error:
-                raise ServiceUnavailableError(f"Airflow at {self.url} does not answer: {error}; see `make status`") from error
+                raise ServiceUnavailableError(
+                    f"Airflow at {self.url} does not answer: {error}; see `make status`"
+                ) from error
             if response.status_code == httpx.codes.UNAUTHORIZED and attempt == 1:
                 self._client = None
                 continue
@@ -98,11 +100,11 @@ class AirflowApi:
                 f"{self.url}/auth/token", json={"username": self.username, "password": self.password}, timeout=30
             )
             if answer.is_error:
-                raise PermanentError(f"Airflow at {self.url} refused the login of {self.username!r}: {answer.status_code}")
+                raise PermanentError(
+                    f"Airflow at {self.url} refused the login of {self.username!r}: {answer.status_code}"
+                )
             token = answer.json()["access_token"]
-            self._client = httpx.Client(
-                base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30
-            )
+            self._client = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
         return self._client
 
 

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
 from airflow.sdk.execution_time.xcom import XCom
-
-REPORT_PATH = "skufleet/report"
 
 
 class ReturnedLink(BaseOperatorLink):
@@ -63,8 +60,3 @@ class FleetOperator(_PythonDecoratedOperator):
 def fleet_task(function: Callable[..., Any] | None = None, **arguments: Any) -> TaskDecorator:
     """``@task`` with the fleet's links."""
     return task_decorator_factory(function, decorated_operator_class=FleetOperator, **arguments)
-
-
-def report_url(airflow_url: str, dag_id: str, run_id: str) -> str:
-    """The page of this platform's plugin that shows the report of a run."""
-    return f"{airflow_url.rstrip('/')}/{REPORT_PATH}/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"

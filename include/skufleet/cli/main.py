@@ -1,0 +1,94 @@
+"""Verbs, their arguments, and the exit code that each ends with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from include.skufleet.cli.land import land_data
+from include.skufleet.cli.retrain import retrain_and_watch
+from include.skufleet.errors import SkufleetError
+from include.skufleet.local.stack import Stack
+
+DEMO = "demo"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 when it did what was asked, 1 when it could not (the reason is printed), 2 for wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        return int(options.run(options, console))
+    except SkufleetError as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {error}", markup=True, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("interrupted; what was started goes on: see `make status`")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m include.skufleet", description="Retrain a catalogue's models.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    demo = verbs.add_parser("demo", help="start everything, land the demo catalogue and retrain it")
+    demo.set_defaults(run=_demo)
+    land = verbs.add_parser("import", help="land a catalogue's data on S3")
+    land.add_argument("--catalogue", required=True)
+    land.add_argument("--from", dest="source", type=Path, help="a zip, a folder or a file; none for the demo")
+    land.add_argument("--stores", default="", help="only these stores, separated by commas (m5)")
+    land.set_defaults(run=_import)
+    trigger = verbs.add_parser("trigger", help="retrain a catalogue through Airflow and watch it")
+    trigger.add_argument("--catalogue", required=True)
+    trigger.add_argument("--as-of", type=_date, help="the date that the run pretends it is (YYYY-MM-DD)")
+    trigger.add_argument("--skus", default="", help="codes or patterns, separated by commas")
+    trigger.add_argument("--force", action="store_true")
+    trigger.add_argument("--dry-run", action="store_true", help="ingest, plan and report only")
+    trigger.set_defaults(run=_trigger)
+    return parser
+
+
+def _demo(_: argparse.Namespace, console: Console) -> int:
+    stack = _start(console)
+    end = datetime.now(UTC).date() - timedelta(days=1)
+    land_data(stack, DEMO, None, (), end, console)
+    return retrain_and_watch(stack, DEMO, {"as_of": end.isoformat()}, console)
+
+
+def _import(options: argparse.Namespace, console: Console) -> int:
+    end = datetime.now(UTC).date() - timedelta(days=1)
+    land_data(_start(console), options.catalogue, options.source, _split(options.stores), end, console)
+    return 0
+
+
+def _trigger(options: argparse.Namespace, console: Console) -> int:
+    conf = {
+        "as_of": options.as_of.isoformat() if options.as_of else None,
+        "skus": list(_split(options.skus)),
+        "force": options.force,
+        "dry_run": options.dry_run,
+    }
+    return retrain_and_watch(_start(console), options.catalogue, conf, console)
+
+
+def _start(console: Console) -> Stack:
+    """The running stack, started where it is not; its variables become this process's environment."""
+    stack = Stack.up(console)
+    os.environ.update(stack.environment)
+    return stack
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a date such as 2026-01-31") from error

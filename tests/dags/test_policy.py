@@ -1,0 +1,100 @@
+"""What holds for every Dag of the platform."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.serialization.serialized_objects import DagSerialization
+
+from include.skufleet.config import catalogue_files, find_catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"mlflow", "great_expectations", "sklearn", "pandas", "deltalake", "boto3", "pyarrow", "matplotlib", "scipy"}
+
+
+def test_every_dag_file_is_read_without_an_error(dag_bag) -> None:
+    assert dag_bag.import_errors == {}
+
+
+def test_each_catalogue_file_gives_its_own_dag_and_nothing_else_is_there(dag_bag) -> None:
+    assert set(dag_bag.dags) == {f"retrain_{name}" for name in catalogue_files()}
+
+
+def test_every_dag_file_begins_with_a_docstring() -> None:
+    for path in (ROOT / "dags").glob("*.py"):
+        assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 80, path.name
+
+
+def test_every_dag_has_an_owner_tags_a_page_of_help_and_runs_one_at_a_time(dag_bag) -> None:
+    for dag in dag_bag.dags.values():
+        assert dag.owner == "skufleet"
+        assert {"skufleet", "retrain"} <= set(dag.tags)
+        assert "harmless" in dag.doc_md
+        assert dag.max_active_runs == 1
+        assert dag.catchup is False
+
+
+def test_every_task_retries_with_spread_backoff_and_has_a_timeout(dag_bag) -> None:
+    for dag in dag_bag.dags.values():
+        for task in dag.tasks:
+            assert task.retries >= 2
+            assert type(task.retry_policy).__name__ == "SpreadBackoff"
+            assert task.execution_timeout is not None
+
+
+def test_the_flow_is_one_line_and_only_the_chunks_are_mapped(dag_bag) -> None:
+    for dag in dag_bag.dags.values():
+        order = [task.task_id for task in dag.topological_sort()]
+        assert order == ["ingest", "plan", "retrain", "promote", "forecast", "report"]
+        assert [task.task_id for task in dag.tasks if task.is_mapped] == ["retrain"]
+        assert dag.get_task("retrain").map_index_template == "{{ label }}"
+
+
+def test_the_schedule_is_the_catalogue_files(dag_bag) -> None:
+    for name in catalogue_files():
+        assert dag_bag.dags[f"retrain_{name}"].schedule == find_catalogue(name).schedule
+
+
+def test_params_are_typed_and_their_defaults_mean_everything_now(dag_bag) -> None:
+    for dag in dag_bag.dags.values():
+        dag.params.validate()
+        assert dag.params.dump() == {"as_of": None, "skus": [], "force": False, "dry_run": False}
+        assert all(dag.params.get_param(name).schema.get("title") for name in dag.params)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("as_of", "yesterday"), ("as_of", 20260131), ("skus", "A"), ("force", "yes"), ("dry_run", None)]
+)
+def test_a_param_of_the_wrong_type_is_refused(dag_bag, key: str, value: object) -> None:
+    params = type(dag_bag.dags["retrain_demo"].params)(dag_bag.dags["retrain_demo"].params)
+    with pytest.raises(Exception, match=r"Invalid input for param|is not"):
+        params[key] = value
+        params.validate()
+
+
+def test_every_dag_survives_serialisation_with_its_links(dag_bag) -> None:
+    for dag in dag_bag.dags.values():
+        loaded = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        for task in loaded.task_dict.values():
+            assert {link.name for link in task.operator_extra_links} >= {
+                "MLflow run",
+                "Models in the registry",
+                "Fleet report",
+            }
+
+
+def test_reading_the_dags_and_plugins_imports_nothing_heavy_and_reads_no_environment() -> None:
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r}); sys.path.insert(0, {str(ROOT / "dags")!r}); sys.path.insert(0, {str(ROOT / "plugins")!r})
+import airflow, airflow.sdk, airflow.providers.standard.decorators.python, airflow.plugins_manager
+before = set(sys.modules)
+import retrain, catalogues, skufleet_pages
+print(sorted({{name.split('.')[0] for name in set(sys.modules) - before}}))
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not set(ast.literal_eval(out.strip().splitlines()[-1])) & HEAVY
