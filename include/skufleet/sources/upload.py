@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+from include.skufleet.config import Landing
 from include.skufleet.lake.store import ObjectStore
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, name of the object just done)."""
+
+Folder = Literal["sales", "attributes", "calendar", "prices"]
+FOLDERS: tuple[Folder, ...] = get_args(Folder)
 
 _THREADS = 8
 _BATCH = 32
@@ -18,66 +23,95 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Drop:
-    """One object to land: its key under the landing prefix, its bytes, and its data rows where they are known."""
+    """One object to land: the kind of folder, its name in there, and what makes its bytes when its turn comes."""
 
+    folder: Folder
     name: str
+    make: Callable[[], Content]
+
+
+@dataclass(frozen=True)
+class Content:
+    """The bytes of an object, and its data rows where they are known."""
+
     data: bytes
     rows: int | None = None
 
 
 @dataclass(frozen=True)
 class LandSummary:
-    """What one import wrote: objects that were new or differed, their bytes and rows (``None``: not counted)."""
+    """What one import did.
 
-    objects: int
-    bytes: int
-    rows: int | None
+    Attributes:
+        objects: objects written, for they were new or differed.
+        bytes: their bytes.
+        rows: their data rows; ``None`` when they were not counted.
+        unchanged: objects left alone.
+        skipped: files of the source that the catalogue has no use for.
+    """
+
+    objects: int = 0
+    bytes: int = 0
+    rows: int | None = 0
+    unchanged: int = 0
+    skipped: tuple[str, ...] = ()
 
     def __add__(self, other: LandSummary) -> LandSummary:
         rows = None if self.rows is None or other.rows is None else self.rows + other.rows
-        return LandSummary(self.objects + other.objects, self.bytes + other.bytes, rows)
+        return LandSummary(
+            self.objects + other.objects,
+            self.bytes + other.bytes,
+            rows,
+            self.unchanged + other.unchanged,
+            self.skipped + other.skipped,
+        )
 
 
-NOTHING_LANDED = LandSummary(0, 0, 0)
+def landing_key(landing: Landing, folder: Folder, name: str) -> str | None:
+    """The key of an object in the folder that the catalogue gives to this kind; ``None`` when it describes none."""
+    table = getattr(landing, folder)
+    return None if table is None else f"{landing.prefix}/{table.path}{name}"
 
 
 def upload(
-    store: ObjectStore, prefix: str, drops: Iterable[Drop], total: int, progress: Progress | None = None
+    store: ObjectStore, landing: Landing, drops: Iterable[Drop], progress: Progress | None = None
 ) -> LandSummary:
-    """Write drops under ``prefix``, in their order batch by batch, leaving alone what is already there unchanged.
+    """Write drops into the landing, batch by batch in their order, leaving alone what is there unchanged.
 
     An object is unchanged when its size and its ETag (the MD5 of an object put in one piece) are those of the drop.
-    At most 32 drops are held in memory. ``total`` is the number of drops, for ``progress``.
+    Drops of a kind that the catalogue does not describe are skipped. At most 32 drops are held in memory.
 
     Raises:
         ServiceUnavailableError: S3 does not answer; what was written stays, and a second call goes on from there.
     """
-    present = {item.key: (item.size, item.etag) for item in store.list(f"{prefix}/")}
-    summary, done = NOTHING_LANDED, 0
+    wanted, summary = [], LandSummary()
+    for drop in drops:
+        key = landing_key(landing, drop.folder, drop.name)
+        if key is None:
+            summary += LandSummary(skipped=(f"{drop.folder}/{drop.name}",))
+        else:
+            wanted.append((key, drop))
+    present = {item.key: (item.size, item.etag) for item in store.list(f"{landing.prefix}/")}
 
-    def put(drop: Drop) -> LandSummary:
-        key = f"{prefix}/{drop.name}"
-        digest = hashlib.md5(drop.data, usedforsecurity=False).hexdigest()
-        if present.get(key) == (len(drop.data), digest):
-            return NOTHING_LANDED
-        store.put(key, drop.data)
-        return LandSummary(1, len(drop.data), drop.rows)
+    def put(item: tuple[str, Content]) -> LandSummary:
+        key, content = item
+        digest = hashlib.md5(content.data, usedforsecurity=False).hexdigest()
+        if present.get(key) == (len(content.data), digest):
+            return LandSummary(unchanged=1)
+        store.put(key, content.data)
+        return LandSummary(1, len(content.data), content.rows)
 
+    done = 0
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        for batch in _batches(drops):
-            for drop, landed in zip(batch, pool.map(put, batch), strict=True):
+        for batch in _batches(wanted):
+            contents = [(key, drop.make()) for key, drop in batch]
+            for (_, drop), landed in zip(batch, pool.map(put, contents), strict=True):
                 summary, done = summary + landed, done + 1
                 if progress is not None:
-                    progress(done, max(total, done), drop.name)
+                    progress(done, len(wanted), f"{drop.folder}/{drop.name}")
     return summary
 
 
-def _batches(drops: Iterable[Drop]) -> Iterable[list[Drop]]:
-    batch: list[Drop] = []
-    for drop in drops:
-        batch.append(drop)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _batches(wanted: list[tuple[str, Drop]]) -> Iterator[list[tuple[str, Drop]]]:
+    for first in range(0, len(wanted), _BATCH):
+        yield wanted[first : first + _BATCH]

@@ -8,9 +8,9 @@ half way and never sent again, or it misses half of a store's sales, and a corre
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from include.skufleet.sources.demo.demand import Demand
 from include.skufleet.sources.demo.dirt import SALES_COLUMNS, soil_rows, write_csv
 from include.skufleet.sources.demo.prices import price_changes
 from include.skufleet.sources.demo.spec import AHEAD, DEPARTMENTS
-from include.skufleet.sources.upload import Drop
+from include.skufleet.sources.upload import Content, Drop
 
 DAILY = 31
 """Days up to the anchor that are delivered day by day."""
@@ -33,15 +33,7 @@ _SHORT_EVERY, _SHORT_BEFORE = 29, 9
 _CORRECTED_AFTER = 3
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """One object to come: its name under the landing prefix, and the function that makes it."""
-
-    name: str
-    make: Callable[[], Drop]
-
-
-def list_deliveries(demand: Demand) -> list[Delivery]:
+def list_drops(demand: Demand) -> list[Drop]:
     """Everything that the chain has delivered up to the end of what was simulated, in the order of delivery."""
     end = demand.day(demand.days - 1)
     found = list(_months(demand))
@@ -49,8 +41,8 @@ def list_deliveries(demand: Demand) -> list[Delivery]:
         found += _night(demand, number)
     found += _price_lists(demand)
     stamp = end.isoformat()
-    found.append(_bind(f"attributes/attributes_{stamp}.csv", lambda name: _attributes(demand, name)))
-    found.append(_bind(f"calendar/calendar_{stamp}.csv", lambda name: _calendar(demand, name)))
+    found.append(Drop("attributes", f"attributes_{stamp}.csv", lambda: _attributes(demand)))
+    found.append(Drop("calendar", f"calendar_{stamp}.csv", lambda: _calendar(demand)))
     return found
 
 
@@ -75,46 +67,37 @@ def _every(demand: Demand, day: date, cycle: int, before: int) -> bool:
     return not is_closed(day) and (due(day) or (is_closed(tomorrow) and due(tomorrow)))
 
 
-def _bind(name: str, make: Callable[[str], Drop]) -> Delivery:
-    return Delivery(name, lambda: make(name))
-
-
-def _months(demand: Demand) -> Iterator[Delivery]:
+def _months(demand: Demand) -> Iterator[Drop]:
     """The archive: one Parquet file per month, the last one up to the first nightly export."""
     first = 0
     while first < demand.spec.days - DAILY:
         day = demand.day(first)
         month_end = (day.replace(day=1) + timedelta(days=32)).replace(day=1) - timedelta(days=1)
         last = min((month_end - demand.spec.start).days, demand.spec.days - DAILY - 1)
-        yield _bind(
-            f"sales/{day:%Y-%m}_archive.parquet",
-            lambda name, first=first, last=last: _archive(demand, name, first, last),  # type: ignore[misc]
-        )
+        yield Drop("sales", f"{day:%Y-%m}_archive.parquet", partial(_archive, demand, first, last))
         first = last + 1
 
 
-def _night(demand: Demand, number: int) -> Iterator[Delivery]:
+def _night(demand: Demand, number: int) -> Iterator[Drop]:
     """The export of one day (none when closed), and the correction that is due that night."""
     day, earlier = demand.day(number), number - _CORRECTED_AFTER
     ending = "csv.gz" if day.toordinal() % 3 == 0 or is_cut_off(demand, day) else "csv"
     if not is_closed(day):
-        yield _bind(f"sales/{day}.{ending}", lambda name: _export(demand, name, number))
+        yield Drop("sales", f"{day}.{ending}", partial(_export, demand, number, packed=ending == "csv.gz"))
     if is_short(demand, demand.day(earlier)):
-        yield _bind(f"sales/{day}_correction.csv", lambda name: _correction(demand, name, earlier))
+        yield Drop("sales", f"{day}_correction.csv", partial(_correction, demand, earlier))
 
 
-def _price_lists(demand: Demand) -> Iterator[Delivery]:
+def _price_lists(demand: Demand) -> Iterator[Drop]:
     """All price changes known at the anchor; after it, one list for each day on which something new is planned."""
     known = demand.spec.days - 1 + AHEAD
     anchor = demand.spec.anchor
-    yield _bind(f"prices/prices_{anchor}.csv", lambda name: _prices(demand, name, 0, known))
+    yield Drop("prices", f"prices_{anchor}.csv", partial(_prices, demand, 0, known))
     for number in range(demand.spec.days, demand.days):
         changed = demand.asked[:, number + AHEAD] != demand.asked[:, number + AHEAD - 1]
         if changed.any():
-            yield _bind(
-                f"prices/prices_{demand.day(number)}.csv",
-                lambda name, number=number: _prices(demand, name, number + AHEAD, number + AHEAD),  # type: ignore[misc]
-            )
+            planned = number + AHEAD
+            yield Drop("prices", f"prices_{demand.day(number)}.csv", partial(_prices, demand, planned, planned))
 
 
 def _rows(demand: Demand, first: int, last: int, units: Any = None) -> tuple[pd.DataFrame, Any]:
@@ -137,15 +120,15 @@ def _rows(demand: Demand, first: int, last: int, units: Any = None) -> tuple[pd.
     return frame, lines["broken"].to_numpy()[demand.sku[series]]
 
 
-def _archive(demand: Demand, name: str, first: int, last: int) -> Drop:
+def _archive(demand: Demand, first: int, last: int) -> Content:
     rows, broken = _rows(demand, first, last)
     soiled = soil_rows(rows, broken, demand.spec.rng("dirt", first))
     days = pa.array(soiled["day"].to_numpy().astype("datetime64[D]"))
     table = pa.table({"day": days, **{key: pa.array(soiled[key]) for key in SALES_COLUMNS[1:]}})
-    return Drop(name, to_parquet(table), len(soiled))
+    return Content(to_parquet(table), len(soiled))
 
 
-def _export(demand: Demand, name: str, number: int) -> Drop:
+def _export(demand: Demand, number: int, *, packed: bool) -> Content:
     spec, day = demand.spec, demand.day(number)
     units = demand.units[:, number : number + 1]
     if is_short(demand, day):
@@ -155,22 +138,22 @@ def _export(demand: Demand, name: str, number: int) -> Drop:
     rng = spec.rng("dirt", number)
     soiled = soil_rows(rows, broken, rng)
     data = write_csv(soiled, rng, every_kind=number == spec.days - 4)
-    if name.endswith(".gz"):
+    if packed:
         data = gzip.compress(data, mtime=0)
-    return Drop(name, data[: len(data) // 2] if is_cut_off(demand, day) else data, len(soiled))
+    return Content(data[: len(data) // 2] if is_cut_off(demand, day) else data, len(soiled))
 
 
-def _correction(demand: Demand, name: str, number: int) -> Drop:
+def _correction(demand: Demand, number: int) -> Content:
     rows, _ = _rows(demand, number, number)
     right = rows[rows["store"] == demand.spec.store_names[-1]]
-    return Drop(name, write_csv(right, demand.spec.rng("correction", number)), len(right))
+    return Content(write_csv(right, demand.spec.rng("correction", number)), len(right))
 
 
-def _prices(demand: Demand, name: str, first: int, last: int) -> Drop:
-    return _csv(name, price_changes(demand.spec, demand.asked, first, last))
+def _prices(demand: Demand, first: int, last: int) -> Content:
+    return _csv(price_changes(demand.spec, demand.asked, first, last))
 
 
-def _attributes(demand: Demand, name: str) -> Drop:
+def _attributes(demand: Demand) -> Content:
     lines = demand.spec.assortment
     department = np.array([entry.name for entry in DEPARTMENTS])[lines["department"]]
     frame = pd.DataFrame(
@@ -181,13 +164,13 @@ def _attributes(demand: Demand, name: str) -> Drop:
             "category": lines["category"],
         }
     )
-    return _csv(name, frame[lines["listed"].to_numpy()])
+    return _csv(frame[lines["listed"].to_numpy()])
 
 
-def _calendar(demand: Demand, name: str) -> Drop:
+def _calendar(demand: Demand) -> Content:
     last = demand.day(demand.days - 1 + AHEAD)
-    return _csv(name, build_calendar(demand.spec.start, last))
+    return _csv(build_calendar(demand.spec.start, last))
 
 
-def _csv(name: str, frame: pd.DataFrame) -> Drop:
-    return Drop(name, frame.to_csv(index=False, lineterminator="\n").encode(), len(frame))
+def _csv(frame: pd.DataFrame) -> Content:
+    return Content(frame.to_csv(index=False, lineterminator="\n").encode(), len(frame))

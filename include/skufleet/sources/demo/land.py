@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from datetime import date
 
+from include.skufleet.config import Landing
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.sources.demo.demand import simulate
-from include.skufleet.sources.demo.drops import list_deliveries
+from include.skufleet.sources.demo.drops import list_drops
 from include.skufleet.sources.demo.spec import DemoSpec
-from include.skufleet.sources.upload import LandSummary, Progress, upload
+from include.skufleet.sources.upload import LandSummary, Progress, landing_key, upload
 
 
-def state_key(prefix: str) -> str:
+def state_key(landing: Landing) -> str:
     """Where the demo's specification is kept: beside the landing, not among the retailer's files."""
-    return f"{prefix}.simulator.json"
+    return f"{landing.prefix}.simulator.json"
 
 
 def land_demo(
     store: ObjectStore,
-    prefix: str,
+    landing: Landing,
     end: date,
     *,
     seed: int = 7,
@@ -36,14 +37,14 @@ def land_demo(
         LandingError: the sizes are too small, or the JSON object is not what an earlier import wrote.
         ServiceUnavailableError: S3 does not answer; a second call goes on from there.
     """
-    key = state_key(prefix)
+    key = state_key(landing)
     kept = store.find_json(key)
     if kept is None:
         spec = DemoSpec(anchor=end, seed=seed, skus=skus, stores=stores, days=days)
         store.put_json(key, spec.to_json())
     else:
         spec = DemoSpec.from_json(kept, store.uri(key))
-    present = {item.key for item in store.list(f"{prefix}/")}
-    deliveries = list_deliveries(simulate(spec, max(end, spec.anchor)))
-    missing = [item for item in deliveries if f"{prefix}/{item.name}" not in present]
-    return upload(store, prefix, (item.make() for item in missing), len(missing), progress)
+    present = {item.key for item in store.list(f"{landing.prefix}/")}
+    drops = list_drops(simulate(spec, max(end, spec.anchor)))
+    new = [drop for drop in drops if landing_key(landing, drop.folder, drop.name) not in present]
+    return upload(store, landing, new, progress) + LandSummary(unchanged=len(drops) - len(new))
