@@ -1,0 +1,129 @@
+"""``Registry``: all that the rest of Skufleet asks of MLflow, behind one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Any, Literal
+
+from include.skufleet.registry.connection import Connection
+from include.skufleet.registry.package import DATA_FILE, read_parameters
+from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
+from include.skufleet.registry.register import PutArtifact, find_versions_of_run, register_models, repair_staging
+from include.skufleet.registry.runs import find_or_create_run, finish_run
+from include.skufleet.registry.states import ModelState, find_states, hold_in_staging, move_to_production
+
+_READ_THREADS = 8
+
+
+class Registry:
+    """The model registry at one tracking URI. Connects at the first use; safe to share between threads.
+
+    Every method raises ``ServiceUnavailableError`` when MLflow does not answer after bounded retries, ``ConfigError``
+    when it refuses us, ``PermanentError`` when it refuses the request.
+
+    Args:
+        tracking_uri: ``http://...`` of an MLflow server, or the URI of its database.
+        put_artifact: writes bytes to an artifact's address, ``s3://...`` as a rule. Its errors pass through.
+    """
+
+    def __init__(self, tracking_uri: str, put_artifact: PutArtifact) -> None:
+        self._connection = Connection(tracking_uri)
+        self._put_artifact = put_artifact
+
+    def chunk_run(
+        self, catalogue: str, dag_run_id: str, chunk: str, as_of: date, tags: Mapping[str, str] | None = None
+    ) -> ChunkRun:
+        """The MLflow run of this chunk of this Dag run: found, and reopened, where an earlier try made it.
+
+        Args:
+            catalogue: the catalogue's name; its runs are in the experiment ``skufleet/<catalogue>``.
+            dag_run_id: the Airflow run.
+            chunk: the chunk's name within that run.
+            as_of: the date that the run pretends it is.
+            tags: set on the run and on every version it registers, ``table_version`` and ``code_version`` for example.
+        """
+        return find_or_create_run(self._connection, catalogue, dag_run_id, chunk, as_of, tags or {})
+
+    def registered_in(self, run: ChunkRun) -> dict[str, RegisteredVersion]:
+        """SKU -> what an earlier try of this chunk registered, complete with figures and alias; empty for a new run.
+
+        Costs nothing for a new run, else one request, one per 100 SKUs, and one for each alias that was still missing.
+        """
+        if not run.resumed:
+            return {}
+        versions = find_versions_of_run(self._connection, run)
+        repair_staging(self._connection, versions.values())
+        return {item.sku: item for item in versions.values()}
+
+    def register(self, run: ChunkRun, record: ModelRecord) -> RegisteredVersion:
+        """Register one model. Many at once cost half as much each: see ``register_many``."""
+        return self.register_many(run, [record])[record.sku]
+
+    def register_many(self, run: ChunkRun, records: Sequence[ModelRecord]) -> dict[str, RegisteredVersion]:
+        """Register one model per SKU: artifact, figures, version, tags, alias ``staging``.
+
+        A SKU that this run has already registered keeps its version. Broken off anywhere, a second call with the same
+        records finishes the work and makes no second version. A version whose SKU has one of a later ``as_of`` in
+        staging or production gets no alias and the stage ``archived``.
+
+        Raises:
+            PermanentError: two records of one SKU.
+            ArtifactError: a record's parameters are no JSON; nothing of that record was written but an empty model.
+        """
+        return register_models(self._connection, self._put_artifact, run, records)
+
+    def finish(
+        self,
+        run: ChunkRun,
+        status: Literal["FINISHED", "FAILED"] = "FINISHED",
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Close the run, with the chunk's own figures; NaN ones are left out. Safe to repeat."""
+        finish_run(self._connection, run, status, metrics or {})
+
+    def states(self, catalogue: str) -> dict[str, ModelState]:
+        """SKU -> its aliases and the versions in production or staging, in a handful of requests for any catalogue."""
+        return find_states(self._connection, catalogue)
+
+    def production(self, catalogue: str) -> dict[str, RegisteredVersion]:
+        """SKU -> the version in production; a SKU without one is absent. Costs what ``states`` costs."""
+        return {sku: state.production for sku, state in self.states(catalogue).items() if state.production}
+
+    def set_production(self, state: ModelState, version: int, reason: str) -> None:
+        """Point ``production`` at the version and ``previous`` at the one before; tags ``stage, reason, promoted_at``.
+
+        Broken off anywhere, the version before still serves, and a second call finishes.
+        """
+        move_to_production(self._connection, state, version, reason)
+
+    def keep_in_staging(self, name: str, version: int, reason: str) -> None:
+        """Leave the version in staging, with the reason as a tag."""
+        hold_in_staging(self._connection, name, version, reason)
+
+
+def model_uri(name: str, alias: str = "production") -> str:
+    """The address that ``mlflow.pyfunc.load_model`` takes."""
+    return f"models:/{name}@{alias}"
+
+
+def load_parameters(
+    versions: Iterable[RegisteredVersion], get_artifact: Callable[[str], bytes], threads: int = _READ_THREADS
+) -> dict[str, dict[str, Any]]:
+    """SKU -> the parameters of its model, read straight from the artifact store: no MLflow, no code run.
+
+    Args:
+        versions: at most one per SKU.
+        get_artifact: reads bytes from an artifact's address. Its errors pass through.
+        threads: reads at the same time.
+
+    Raises:
+        ArtifactError: a file is not the JSON of a model; the message names it.
+    """
+    wanted = {item.sku: f"{item.artifact_uri}/{DATA_FILE}" for item in versions}
+    with ThreadPoolExecutor(threads) as pool:
+        contents = pool.map(get_artifact, wanted.values())
+        return {
+            sku: read_parameters(content, uri) for (sku, uri), content in zip(wanted.items(), contents, strict=True)
+        }

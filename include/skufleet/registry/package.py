@@ -1,0 +1,140 @@
+"""The files of one model's artifact: parameters as JSON, the scorer's source, and what MLflow needs to load both.
+
+::
+
+    MLmodel             MLflow's description: loader module, signature, environment
+    model.json          the parameters: all that differs between two models of a fleet
+    code/<module>.py    the scorer; its name holds a hash of its source
+    requirements.txt, python_env.yaml
+
+No pickle: loading a model runs the scorer's code and nothing that the data could hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any, Literal
+
+from include.skufleet.errors import ArtifactError
+
+DATA_FILE = "model.json"
+ColumnType = Literal["string", "double", "long", "boolean", "datetime"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a model's input or output; an optional one may be absent."""
+
+    name: str
+    type: ColumnType
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The columns that a model takes and gives."""
+
+    inputs: tuple[Column, ...]
+    outputs: tuple[Column, ...]
+
+
+def demand_signature(flags: Iterable[str] = ()) -> Signature:
+    """Stores and dates in, expected units out; price, events, closed days and the catalogue's flags are optional."""
+    optional = (Column("price", "double", False), Column("events", "string", False), Column("closed", "double", False))
+    return Signature(
+        inputs=(
+            Column("store", "string"),
+            Column("date", "datetime"),
+            *optional,
+            *(Column(name, "double", False) for name in flags),
+        ),
+        outputs=(
+            Column("sku", "string"),
+            Column("store", "string"),
+            Column("date", "datetime"),
+            Column("y_hat", "double"),
+        ),
+    )
+
+
+def pinned(packages: Iterable[str] = ("mlflow", "numpy", "pandas")) -> tuple[str, ...]:
+    """``package==version`` of what is installed: a model is scored with what it was tested with."""
+    return tuple(f"{name}=={version(name)}" for name in packages)
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """The part of an artifact that all models of a run share.
+
+    Attributes:
+        scorer_source: text of a module that has ``_load_pyfunc(path)``, where ``path`` is ``model.json``. It may import
+            only what ``requirements`` names.
+        signature: the columns in and out.
+        requirements: pip requirements, one per line.
+    """
+
+    scorer_source: str
+    signature: Signature
+    requirements: tuple[str, ...]
+
+    @cached_property
+    def module(self) -> str:
+        """The scorer's module name: two sources loaded into one process must not answer to one name."""
+        return "skufleet_scorer_" + hashlib.sha256(self.scorer_source.encode("utf-8")).hexdigest()[:16]
+
+    @cached_property
+    def _mlflow_signature(self) -> Any:
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        def schema(columns: tuple[Column, ...]) -> Any:
+            return Schema([ColSpec(type=item.type, name=item.name, required=item.required) for item in columns])
+
+        return ModelSignature(inputs=schema(self.signature.inputs), outputs=schema(self.signature.outputs))
+
+    def files(self, parameters: Mapping[str, Any], *, model_id: str, run_id: str) -> dict[str, bytes]:
+        """Path within the artifact -> content; ``MLmodel`` last, since a reader looks for it first.
+
+        Raises:
+            ArtifactError: the parameters hold something that JSON cannot, NaN and infinity included.
+        """
+        try:
+            data = json.dumps(parameters, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(f"{DATA_FILE}: the parameters cannot be written as JSON: {error}") from error
+        return {
+            DATA_FILE: data.encode("utf-8", "surrogatepass"),
+            f"code/{self.module}.py": self.scorer_source.encode("utf-8"),
+            "requirements.txt": "".join(f"{line}\n" for line in self.requirements).encode("utf-8"),
+            "python_env.yaml": f"python: {platform.python_version()}\ndependencies:\n- -r requirements.txt\n".encode(),
+            "MLmodel": self._mlmodel(model_id, run_id).encode("utf-8"),
+        }
+
+    def _mlmodel(self, model_id: str, run_id: str) -> str:
+        from mlflow import pyfunc
+        from mlflow.models import Model
+
+        model = Model(run_id=run_id, model_id=model_id, signature=self._mlflow_signature)
+        pyfunc.add_to_model(model, loader_module=self.module, data=DATA_FILE, code="code", python_env="python_env.yaml")
+        return str(model.to_yaml())
+
+
+def read_parameters(content: bytes, where: str) -> dict[str, Any]:
+    """The parameters out of a ``model.json``.
+
+    Raises:
+        ArtifactError: it is not a JSON object; the message names ``where``.
+    """
+    try:
+        parameters = json.loads(content.decode("utf-8", "surrogatepass"))
+    except ValueError as error:
+        raise ArtifactError(f"{where}: not the JSON of a model ({len(content)} bytes): {error}") from error
+    if not isinstance(parameters, dict):
+        raise ArtifactError(f"{where}: expected a JSON object, got {type(parameters).__name__}")
+    return parameters

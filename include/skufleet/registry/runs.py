@@ -1,0 +1,95 @@
+"""MLflow runs and experiments of chunks: found again by a retry, made once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal
+
+from include.skufleet.errors import PermanentError
+from include.skufleet.registry.connection import Connection, error_code
+from include.skufleet.registry.records import ChunkRun, tag_text
+
+KEY_TAG = "skufleet.chunk_key"
+
+
+def experiment_name(catalogue: str) -> str:
+    """The experiment of a catalogue's runs."""
+    return f"skufleet/{catalogue}"
+
+
+def find_or_create_experiment(connection: Connection, catalogue: str) -> str:
+    """The id of the catalogue's experiment.
+
+    Raises:
+        PermanentError: someone deleted the experiment; MLflow keeps its name until it is restored or purged.
+    """
+    name = experiment_name(catalogue)
+    experiment = connection.call(f"read experiment {name}", lambda client: client.get_experiment_by_name(name))
+    if experiment is None:
+        try:
+            return str(
+                connection.call(
+                    f"create experiment {name}",
+                    lambda client: client.create_experiment(name, tags={"catalogue": catalogue}),
+                )
+            )
+        except PermanentError as error:
+            if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+                raise
+            # Another chunk was a moment faster, or a try of ours whose answer got lost.
+            return find_or_create_experiment(connection, catalogue)
+    if experiment.lifecycle_stage != "active":
+        raise PermanentError(
+            f"MLflow: experiment {name} (id {experiment.experiment_id}) was deleted; restore it in MLflow, "
+            "or purge it with `mlflow gc`"
+        )
+    return str(experiment.experiment_id)
+
+
+def find_or_create_run(
+    connection: Connection, catalogue: str, dag_run_id: str, chunk: str, as_of: date, tags: Mapping[str, str]
+) -> ChunkRun:
+    """The run of this chunk of this Dag run, open for writing."""
+    experiment_id = find_or_create_experiment(connection, catalogue)
+    # An Airflow run id may hold quotes, which a filter string cannot; a hash of it can be searched for.
+    key = hashlib.sha256(f"{dag_run_id}\0{chunk}".encode()).hexdigest()[:32]
+    own = {"catalogue": catalogue, "dag_run_id": dag_run_id, "chunk": chunk, "as_of": as_of.isoformat()}
+    every = {name: tag_text(value) for name, value in (dict(tags) | own).items()}
+
+    def find() -> str | None:
+        runs = connection.call(
+            f"look for the run of chunk {chunk}",
+            lambda client: client.search_runs(
+                [experiment_id], f"tags.`{KEY_TAG}` = '{key}'", max_results=1, order_by=["attributes.start_time ASC"]
+            ),
+        )
+        return str(runs[0].info.run_id) if runs else None
+
+    run_id, resumed = find(), True
+    if run_id is None:
+        resumed = False
+        run_id = connection.call(
+            f"create the run of chunk {chunk}",
+            lambda client: str(
+                client.create_run(
+                    experiment_id, tags=every | {KEY_TAG: key}, run_name=f"{as_of.isoformat()} {chunk}"
+                ).info.run_id
+            ),
+            found=find,
+        )
+    else:
+        reopened = run_id
+        connection.call(f"reopen run {run_id}", lambda client: client.update_run(reopened, status="RUNNING"))
+    return ChunkRun(catalogue, dag_run_id, chunk, as_of, experiment_id, run_id, resumed, every)
+
+
+def finish_run(
+    connection: Connection, run: ChunkRun, status: Literal["FINISHED", "FAILED"], metrics: Mapping[str, float]
+) -> None:
+    """Write the chunk's own figures and close its run."""
+    from include.skufleet.registry.metrics import write_run_metrics
+
+    write_run_metrics(connection, run, metrics)
+    connection.call(f"close run {run.run_id}", lambda client: client.set_terminated(run.run_id, status))
