@@ -54,15 +54,6 @@ class RawRows:
     broken: list[BrokenRow] = field(default_factory=list)
     delimiter: str = ","
 
-    def show(self, index: int) -> str:
-        """The row at ``index`` of ``table`` as one line of text."""
-        cells = [column[index].as_py() for column in self.table.columns]
-        line = io.StringIO()
-        csv.writer(line, delimiter=self.delimiter, lineterminator="").writerow(
-            ["" if cell is None else cell for cell in cells]
-        )
-        return line.getvalue()
-
 
 def table_kind(key: str, table_format: TableFormat) -> str:
     """``csv`` or ``parquet``.

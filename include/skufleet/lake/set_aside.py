@@ -1,0 +1,120 @@
+"""Rows of a drop that do not go into the history: who, why, and the verdict when they are too many.
+
+What does not belong here: the rules themselves (``sales.py``, ``prices.py``).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from include.skufleet.errors import DropError
+from include.skufleet.lake.tables import RawRows
+
+MAX_MALFORMED_SHARE = 0.5
+SCHEMA = pa.schema([("row", pa.int64()), ("text", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
+
+Mask = npt.NDArray[np.bool_]
+
+
+class SetAside:
+    """Collects the rows of one drop that are set aside. The first reason of a row counts."""
+
+    def __init__(self, raw: RawRows) -> None:
+        self._raw = raw
+        self._codes = np.zeros(raw.table.num_rows, dtype=np.int16)
+        self._reasons: list[tuple[str, str, str | None]] = [("", "", None)]
+        self._notes: list[tuple[int, str, str]] = []
+
+    @property
+    def kept(self) -> Mask:
+        """The rows without a reason so far, bool (rows,)."""
+        return np.asarray(self._codes == 0, dtype=np.bool_)
+
+    def mark(self, rows: Mask, reason: str, detail: str, column: str | None = None) -> None:
+        """Set rows aside. ``{value}`` in ``detail`` becomes the row's cell of ``column``."""
+        rows = rows & self.kept
+        if rows.any():
+            self._reasons.append((reason, detail, column))
+            self._codes[rows] = len(self._reasons) - 1
+
+    def note(self, index: int, reason: str, detail: str) -> None:
+        """Record something about a row that stays."""
+        self._notes.append((index, reason, detail))
+
+    def check_share(self, key: str) -> None:
+        """Refuse a drop of which more than half cannot be read: then the settings or the file are wrong, not the rows.
+
+        Raises:
+            DropError: with the most frequent reason, an example, and what to look at.
+        """
+        marked = self._codes[self._codes > 0]
+        bad, rows = len(marked) + len(self._raw.broken), len(self._codes) + len(self._raw.broken)
+        if bad <= MAX_MALFORMED_SHARE * rows:
+            return
+        if len(self._raw.broken) > len(marked):
+            row = self._raw.broken[0]
+            example = f"row {row.number}: {row.detail}: {row.text[:80]!r}"
+        else:
+            code = np.bincount(marked).argmax()
+            index = int(np.flatnonzero(self._codes == code)[0])
+            example = f"row {self._raw.numbers[index]}: {self._explain([index])[0]}"
+        raise DropError(
+            f"{key}: {bad} of {rows} rows cannot be read, for example {example}; check `delimiter`, `decimal`, "
+            "`date_format`, `encoding` and `columns` in the catalogue file, or deliver the file again"
+        )
+
+    def to_table(self) -> Any:
+        """The rows set aside as ``row, text, reason, detail``, in the order of the file."""
+        marked = np.flatnonzero(self._codes)
+        indices = np.concatenate([marked, np.array([note[0] for note in self._notes], dtype=marked.dtype)])
+        reasons = [self._reasons[code][0] for code in self._codes[marked]] + [note[1] for note in self._notes]
+        details = self._explain(marked.tolist()) + [note[2] for note in self._notes]
+        broken = self._raw.broken
+        table = pa.table(
+            {
+                "row": [*self._raw.numbers[indices].tolist(), *(row.number for row in broken)],
+                "text": [*self._show(indices), *(row.text for row in broken)],
+                "reason": [*reasons, *("fields" for _ in broken)],
+                "detail": [*details, *(row.detail for row in broken)],
+            },
+            schema=SCHEMA,
+        )
+        return table.sort_by("row")
+
+    def _explain(self, indices: Sequence[int]) -> list[str]:
+        """The sentences of marked rows."""
+        details = [""] * len(indices)
+        codes = self._codes[list(indices)]
+        for code in np.unique(codes):
+            _, detail, column = self._reasons[code]
+            places = np.flatnonzero(codes == code)
+            if column is None:
+                values: list[Any] = [None] * len(places)
+            else:
+                values = self._raw.table.column(column).take(pa.array(np.asarray(indices)[places])).to_pylist()
+            for place, value in zip(places, values, strict=True):
+                details[place] = detail.replace("{value}", repr(value)[:80])
+        return details
+
+    def _show(self, indices: npt.NDArray[np.int64]) -> list[str]:
+        """Rows as lines of text, cells joined as in the file."""
+        columns = [column.to_pylist() for column in self._raw.table.take(pa.array(indices)).columns]
+        lines = []
+        for cells in zip(*columns, strict=True):
+            line = io.StringIO()
+            csv.writer(line, delimiter=self._raw.delimiter, lineterminator="").writerow(cells)
+            lines.append(line.getvalue())
+        return lines
+
+
+def count_reasons(table: Any) -> dict[str, int]:
+    """How many rows each reason set aside, by name."""
+    return dict(sorted(Counter(table.column("reason").to_pylist()).items()))
