@@ -50,7 +50,7 @@ def run_status(settings: StackSettings) -> int:
         if item.state in {"dead", "unresponsive"}:
             where = f"log: {settings.paths.shown(item.log)}"
         pid = f"pid {item.pid}" if item.pid else ""
-        console.print(f"{MARKS[item.state]} {item.name:<22} {item.state:<13} {pid:<12} {where}")
+        console.print(f"{MARKS[item.state]} {item.name:<22} {item.state:<13} {pid:<12} {where}", soft_wrap=True)
     troubled = [item.name for item in found if item.state != "healthy"]
     if troubled:
         console.print(f"{len(troubled)} of {len(found)} not healthy. `make up` starts what is missing.")
@@ -62,7 +62,7 @@ def run_env(settings: StackSettings, command: Sequence[str]) -> int:
     if command:
         os.execvpe(command[0], list(command), dict(stack.environment_for_clients(settings)))  # noqa: S606 - the user's own command
     for name, value in sorted(stack.access(settings).environment.items()):
-        shown = "(hidden)" if any(word in name for word in SECRET_WORDS) else value
+        shown = "(hidden)" if any(word in name for word in SECRET_WORDS) and not name.endswith("_FILE") else value
         console.print(f"{name}={shown}", soft_wrap=True, markup=False)
     return 0
 

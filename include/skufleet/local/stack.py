@@ -173,7 +173,8 @@ class _Launch:
 
     def clear_the_way(self) -> None:
         """End leftovers of dead services and what runs with other settings; check the ports of what will start."""
-        starting = [service for service in SERVICES if not self._is_running(service.name)]
+        dead = {service.name for service in SERVICES if not self._is_running(service.name)}
+        starting = [service for service in SERVICES if service.name in dead or service.falls_with in dead]
         if any(service.name == "s3" for service in starting):
             preflight.find_s3_python(self._settings.paths)
         for service in reversed(starting):
@@ -247,7 +248,7 @@ class _Launch:
             what = "healthy"
             environment = self._environment(service)
             if service == "postgres":
-                postgres.initialise(self._settings, self._credentials, environment)
+                postgres.prepare(self._settings, self._credentials, environment)
             command = command_of(service, self._settings)
             started = processes.start_process(
                 self._settings.paths, service, command, environment, self._fingerprint(service)
