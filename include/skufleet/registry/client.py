@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from include.skufleet.registry.connection import Connection
 from include.skufleet.registry.package import DATA_FILE, read_parameters
 from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
-from include.skufleet.registry.register import PutArtifact, find_versions_of_run, register_models, repair_staging
+from include.skufleet.registry.register import ChunkRegistration, PutArtifact, find_versions_of_run, repair_staging
 from include.skufleet.registry.runs import find_or_create_run, finish_run
 from include.skufleet.registry.states import ModelState, find_states, hold_in_staging, move_to_production
 
@@ -18,7 +18,9 @@ _READ_THREADS = 8
 
 
 class Registry:
-    """The model registry at one tracking URI. Connects at the first use; safe to share between threads.
+    """The model registry at one tracking URI. Connects at the first use.
+
+    One thread registers the models of a chunk; everything else is safe to share between threads.
 
     Every method raises ``ServiceUnavailableError`` when MLflow does not answer after bounded retries, ``ConfigError``
     when it refuses us, ``PermanentError`` when it refuses the request.
@@ -31,6 +33,7 @@ class Registry:
     def __init__(self, tracking_uri: str, put_artifact: PutArtifact) -> None:
         self._connection = Connection(tracking_uri)
         self._put_artifact = put_artifact
+        self._registrations: dict[str, ChunkRegistration] = {}
 
     def chunk_run(
         self, catalogue: str, dag_run_id: str, chunk: str, as_of: date, tags: Mapping[str, str] | None = None
@@ -47,9 +50,10 @@ class Registry:
         return find_or_create_run(self._connection, catalogue, dag_run_id, chunk, as_of, tags or {})
 
     def registered_in(self, run: ChunkRun) -> dict[str, RegisteredVersion]:
-        """SKU -> what an earlier try of this chunk registered, complete with figures and alias; empty for a new run.
+        """SKU -> what an earlier try of this chunk registered, with its alias; empty for a new run.
 
         Costs nothing for a new run, else one request, one per 100 SKUs, and one for each alias that was still missing.
+        Figures may not have been written yet: ``register`` a SKU again to write them; it keeps its version.
         """
         if not run.resumed:
             return {}
@@ -57,22 +61,25 @@ class Registry:
         repair_staging(self._connection, versions.values())
         return {item.sku: item for item in versions.values()}
 
+    def prepare(self, run: ChunkRun, skus: Iterable[str]) -> None:
+        """Look up the registered models of these SKUs, about 100 in a request; saves a request in each ``register``."""
+        self._registration(run).prepare(skus)
+
     def register(self, run: ChunkRun, record: ModelRecord) -> RegisteredVersion:
-        """Register one model. Many at once cost half as much each: see ``register_many``."""
-        return self.register_many(run, [record])[record.sku]
+        """Register one model: artifact, version, tags, alias ``staging``; its figures wait for ``flush``.
 
-    def register_many(self, run: ChunkRun, records: Sequence[ModelRecord]) -> dict[str, RegisteredVersion]:
-        """Register one model per SKU: artifact, figures, version, tags, alias ``staging``.
-
-        A SKU that this run has already registered keeps its version. Broken off anywhere, a second call with the same
-        records finishes the work and makes no second version. A version whose SKU has one of a later ``as_of`` in
-        staging or production gets no alias and the stage ``archived``.
+        A SKU that this run has already registered keeps its version. Broken off anywhere, a second call finishes the
+        work and makes no second version. Where staging or production has a version of a later ``as_of``, the new one
+        gets no alias and the stage ``archived``.
 
         Raises:
-            PermanentError: two records of one SKU.
-            ArtifactError: a record's parameters are no JSON; nothing of that record was written but an empty model.
+            ArtifactError: the parameters cannot be written as JSON; no version was made.
         """
-        return register_models(self._connection, self._put_artifact, run, records)
+        return self._registration(run).register(record)
+
+    def flush(self, run: ChunkRun) -> None:
+        """Write the figures of the models registered so far: about one request per 100 models."""
+        self._registration(run).flush()
 
     def finish(
         self,
@@ -80,8 +87,10 @@ class Registry:
         status: Literal["FINISHED", "FAILED"] = "FINISHED",
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Close the run, with the chunk's own figures; NaN ones are left out. Safe to repeat."""
+        """Write what is left and the chunk's own figures (NaN ones are left out), and close the run. Repeatable."""
+        self.flush(run)
         finish_run(self._connection, run, status, metrics or {})
+        self._registrations.pop(run.run_id, None)
 
     def states(self, catalogue: str) -> dict[str, ModelState]:
         """SKU -> its aliases and the versions in production or staging, in a handful of requests for any catalogue."""
@@ -102,28 +111,31 @@ class Registry:
         """Leave the version in staging, with the reason as a tag."""
         hold_in_staging(self._connection, name, version, reason)
 
+    def load_parameters(
+        self, versions: Iterable[RegisteredVersion], get_artifact: Callable[[str], bytes], threads: int = _READ_THREADS
+    ) -> dict[str, dict[str, Any]]:
+        """SKU -> the parameters of its model, straight from the artifact store: no request to MLflow, no code run.
+
+        Args:
+            versions: at most one per SKU.
+            get_artifact: reads bytes from an artifact's address. Its errors pass through.
+            threads: reads at the same time.
+
+        Raises:
+            ArtifactError: a file is not the JSON of a model; the message names it.
+        """
+        wanted = {item.sku: f"{item.artifact_uri}/{DATA_FILE}" for item in versions}
+        with ThreadPoolExecutor(threads) as pool:
+            contents = pool.map(get_artifact, wanted.values())
+            found = zip(wanted.items(), contents, strict=True)
+            return {sku: read_parameters(content, uri) for (sku, uri), content in found}
+
+    def _registration(self, run: ChunkRun) -> ChunkRegistration:
+        if run.run_id not in self._registrations:
+            self._registrations[run.run_id] = ChunkRegistration(self._connection, self._put_artifact, run)
+        return self._registrations[run.run_id]
+
 
 def model_uri(name: str, alias: str = "production") -> str:
     """The address that ``mlflow.pyfunc.load_model`` takes."""
     return f"models:/{name}@{alias}"
-
-
-def load_parameters(
-    versions: Iterable[RegisteredVersion], get_artifact: Callable[[str], bytes], threads: int = _READ_THREADS
-) -> dict[str, dict[str, Any]]:
-    """SKU -> the parameters of its model, read straight from the artifact store: no MLflow, no code run.
-
-    Args:
-        versions: at most one per SKU.
-        get_artifact: reads bytes from an artifact's address. Its errors pass through.
-        threads: reads at the same time.
-
-    Raises:
-        ArtifactError: a file is not the JSON of a model; the message names it.
-    """
-    wanted = {item.sku: f"{item.artifact_uri}/{DATA_FILE}" for item in versions}
-    with ThreadPoolExecutor(threads) as pool:
-        contents = pool.map(get_artifact, wanted.values())
-        return {
-            sku: read_parameters(content, uri) for (sku, uri), content in zip(wanted.items(), contents, strict=True)
-        }

@@ -48,6 +48,11 @@ def registered_name(catalogue: str, sku: str) -> str:
     return kept.rstrip(_ESCAPE) + _CUT + digest
 
 
+def catalogue_of(name: str) -> str:
+    """The catalogue of a registered model's name, cut or not."""
+    return name.partition("-")[0]
+
+
 def sku_of(name: str) -> str:
     """The SKU whose registered model has this name.
 

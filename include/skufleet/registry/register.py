@@ -1,14 +1,13 @@
-"""Register many models of one chunk so that a try broken off anywhere leaves nothing that the next one cannot finish.
+"""Register the models of one chunk so that a try broken off anywhere leaves nothing that the next one cannot finish.
 
-For a batch: look up what is there (three requests, whatever the number of SKUs); then per SKU a logged model and its
-files; the figures of all in one request; then per SKU a version and its alias. A version is created last but for its
-alias, so whoever finds one finds a complete model.
+Per SKU: a logged model, its files, a version, and last the alias. A version comes after everything that it needs, so
+whoever finds one finds a complete model. Figures are gathered and written for many models in one request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from include.skufleet.errors import PermanentError
@@ -29,6 +28,143 @@ from include.skufleet.registry.states import find_models, find_version
 
 PutArtifact = Callable[[str, bytes], None]
 MODEL_TYPE = "demand"
+METRICS_OF = 200  # models whose figures are gathered before they are written
+
+
+@dataclass
+class ChunkRegistration:
+    """Registers the models of one chunk, one thread.
+
+    Attributes:
+        connection: to MLflow.
+        put_artifact: writes bytes to an artifact's address.
+        run: the chunk's MLflow run.
+    """
+
+    connection: Connection
+    put_artifact: PutArtifact
+    run: ChunkRun
+    _models: dict[str, Any] = field(default_factory=dict)
+    _tried: set[str] = field(default_factory=set)
+    _figures: dict[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def prepare(self, skus: Iterable[str]) -> None:
+        """Look up the registered models of these SKUs, about 100 in a request, to save a request for each later on."""
+        names = [registered_name(self.run.catalogue, sku) for sku in skus]
+        self._models |= dict.fromkeys(names) | find_models(self.connection, names)
+
+    def register(self, record: ModelRecord) -> RegisteredVersion:
+        """Register one model; the version that this run already has of the SKU, where it has one."""
+        name = registered_name(self.run.catalogue, record.sku)
+        if name not in self._models:
+            self._models[name] = find_models(self.connection, [name]).get(name)
+        model, tried = self._models[name], self.run.resumed or name in self._tried
+        self._tried.add(name)
+        version = self._find_version(name) if tried else None
+        if version is None:
+            self._describe_model(name, record, model)
+            logged = self._log_model(name, record, tried)
+            stage = "archived" if self._has_newer(model) else STAGING
+            version = self._create_version(name, record, logged, stage)
+        self._figures[version.model_id] = record.metrics
+        point_staging(self.connection, version, model)
+        if len(self._figures) >= METRICS_OF:
+            self.flush()
+        return version
+
+    def flush(self) -> None:
+        """Write the figures gathered so far."""
+        write_model_metrics(self.connection, self.run, self._figures.items())
+        self._figures.clear()
+
+    def _find_version(self, name: str) -> RegisteredVersion | None:
+        found = find_versions_of_run(self.connection, self.run, f" AND name = '{name}'")
+        return found.get(name)
+
+    def _describe_model(self, name: str, record: ModelRecord, model: Any | None) -> None:
+        """Create the registered model where there is none; correct its department where that changed."""
+        tags, text = _browsing_tags(self.run, record), describe_model(self.run.catalogue, record.sku, record.department)
+        if model is None:
+            try:
+                self.connection.call(
+                    f"create registered model {name}", lambda client: client.create_registered_model(name, tags, text)
+                )
+            except PermanentError as error:
+                if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+                    raise
+        elif model.tags.get("department") != tags["department"]:
+            self.connection.call(
+                f"correct the department of {name}",
+                lambda client: client.set_registered_model_tag(name, "department", tags["department"]),
+            )
+            self.connection.call(f"describe {name}", lambda client: client.update_registered_model(name, text))
+
+    def _log_model(self, name: str, record: ModelRecord, tried: bool) -> _LoggedModel:
+        """Make the logged model, write its files, declare it ready. One that an earlier try began is written again."""
+        run = self.run
+        model = (self._find_logged_model(name) if tried else None) or self.connection.call(
+            f"create the logged model of {name}",
+            lambda client: client.create_logged_model(
+                run.experiment_id,
+                name=name,
+                source_run_id=run.run_id,
+                tags=_browsing_tags(run, record),
+                params={key: tag_text(value) for key, value in record.params.items()},
+                model_type=MODEL_TYPE,
+            ),
+            found=lambda: self._find_logged_model(name),
+        )
+        files = record.package.files(record.parameters, model_id=model.model_id, run_id=run.run_id)
+        for path, content in files.items():
+            self.put_artifact(f"{model.artifact_location}/{path}", content)
+        self.connection.call(
+            f"finalize the logged model of {name}", lambda client: client.finalize_logged_model(model.model_id, "READY")
+        )
+        return _LoggedModel(model.model_id, model.artifact_location, sum(map(len, files.values())))
+
+    def _find_logged_model(self, name: str) -> Any | None:
+        condition = f"source_run_id = '{self.run.run_id}' AND name = '{name}'"
+        found = self.connection.call(
+            f"look for the logged model of {name}",
+            lambda client: client.search_logged_models([self.run.experiment_id], condition, max_results=1),
+        )
+        return found[0] if found else None
+
+    def _create_version(self, name: str, record: ModelRecord, logged: _LoggedModel, stage: str) -> RegisteredVersion:
+        """Make the version of a ready logged model; a lost answer makes no second one."""
+        run = self.run
+        own = _browsing_tags(run, record) | {
+            "as_of": run.as_of.isoformat(),
+            "dag_run_id": run.dag_run_id,
+            "chunk": run.chunk,
+            "stage": stage,
+            "model_id": logged.model_id,
+            "artifact_uri": logged.artifact_uri,
+            "artifact_bytes": str(logged.artifact_bytes),
+        }
+        tags = {key: tag_text(value) for key, value in {**run.tags, **record.tags, **own}.items()}
+
+        def create(client: Any) -> RegisteredVersion:
+            made = client.create_model_version(
+                name,
+                source=f"models:/{logged.model_id}",
+                run_id=run.run_id,
+                tags=tags,
+                description=describe_version(record, run.as_of),
+                await_creation_for=0,
+                model_id=logged.model_id,
+            )
+            return RegisteredVersion.from_tags(name, int(made.version), run.run_id, tags)
+
+        return self.connection.call(f"create a version of {name}", create, found=lambda: self._find_version(name))
+
+    def _has_newer(self, model: Any | None) -> bool:
+        """Whether staging or production has a later ``as_of``: a run of the past must not replace that."""
+        if model is None:
+            return False
+        aliased = {model.aliases[alias] for alias in (STAGING, PRODUCTION) if alias in model.aliases}
+        as_of = self.run.as_of.isoformat()
+        return any(find_version(self.connection, model, int(number)).as_of > as_of for number in aliased)
 
 
 @dataclass(frozen=True)
@@ -40,47 +176,18 @@ class _LoggedModel:
     artifact_bytes: int
 
 
-def register_models(
-    connection: Connection, put_artifact: PutArtifact, run: ChunkRun, records: Sequence[ModelRecord]
-) -> dict[str, RegisteredVersion]:
-    """Register each record once per run; returns the version of each SKU, in the order of ``records``."""
-    names = {record.sku: registered_name(run.catalogue, record.sku) for record in records}
-    if len(names) != len(records):
-        raise PermanentError(f"chunk {run.chunk}: got {len(records)} models of {len(names)} SKUs, expected one per SKU")
-    if not records:
-        return {}
-    versions = find_versions_of_run(connection, run)
-    missing = [record for record in records if names[record.sku] not in versions]
-    models = find_models(connection, names.values())
-    for record in missing:
-        _describe_model(connection, run, record, models.get(names[record.sku]))
-    started = _find_logged_models(connection, run) if run.resumed else {}
-    logged = {
-        record.sku: _log_model(connection, put_artifact, run, record, names[record.sku], started) for record in missing
-    }
-    write_model_metrics(connection, run, ((logged[record.sku].model_id, record.metrics) for record in missing))
-    for record in missing:
-        stage = "archived" if _has_newer(connection, models.get(names[record.sku]), run) else STAGING
-        name = names[record.sku]
-        versions[name] = _create_version(connection, run, record, name, logged[record.sku], stage)
-    for name in names.values():
-        point_staging(connection, versions[name], models.get(name))
-    return {sku: versions[name] for sku, name in names.items()}
-
-
-def find_versions_of_run(connection: Connection, run: ChunkRun) -> dict[str, RegisteredVersion]:
+def find_versions_of_run(connection: Connection, run: ChunkRun, further: str = "") -> dict[str, RegisteredVersion]:
     """Registered model's name -> the version that this run registered. One request.
 
     Should a model have two (a request that MLflow carried out after it was given up), the first counts.
     """
     found = connection.pages(
         f"look for the versions of chunk {run.chunk}",
-        lambda client, token: client.search_model_versions(f"run_id = '{run.run_id}'", page_token=token),
+        lambda client, token: client.search_model_versions(f"run_id = '{run.run_id}'{further}", page_token=token),
     )
     versions: dict[str, RegisteredVersion] = {}
     for item in sorted(found, key=lambda item: int(item.version)):
-        version = RegisteredVersion.from_tags(item.name, int(item.version), run.run_id, item.tags)
-        versions.setdefault(item.name, version)
+        versions.setdefault(item.name, RegisteredVersion.from_tags(item.name, int(item.version), run.run_id, item.tags))
     return versions
 
 
@@ -114,110 +221,6 @@ def point_staging(connection: Connection, version: RegisteredVersion, model: Any
     )
 
 
-def _describe_model(connection: Connection, run: ChunkRun, record: ModelRecord, model: Any | None) -> None:
-    """Create the registered model where there is none; correct its department where that changed."""
-    name = registered_name(run.catalogue, record.sku)
-    text = describe_model(run.catalogue, record.sku, record.department)
-    tags = {"catalogue": run.catalogue, "sku": tag_text(record.sku), "department": tag_text(record.department)}
-    if model is None:
-        try:
-            connection.call(
-                f"create registered model {name}", lambda client: client.create_registered_model(name, tags, text)
-            )
-        except PermanentError as error:
-            if error_code(error) != "RESOURCE_ALREADY_EXISTS":
-                raise
-    elif model.tags.get("department") != tags["department"]:
-        connection.call(
-            f"correct the department of {name}",
-            lambda client: client.set_registered_model_tag(name, "department", tags["department"]),
-        )
-        connection.call(f"describe {name}", lambda client: client.update_registered_model(name, text))
-
-
-def _find_logged_models(connection: Connection, run: ChunkRun) -> dict[str, Any]:
-    """Name -> logged model that an earlier try of this run began, whether or not it came to a version."""
-    found: Iterator[Any] = connection.pages(
-        f"look for the logged models of chunk {run.chunk}",
-        lambda client, token: client.search_logged_models(
-            [run.experiment_id], f"source_run_id = '{run.run_id}'", page_token=token
-        ),
-    )
-    return {model.name: model for model in found}
-
-
-def _log_model(
-    connection: Connection,
-    put_artifact: PutArtifact,
-    run: ChunkRun,
-    record: ModelRecord,
-    name: str,
-    started: Mapping[str, Any],
-) -> _LoggedModel:
-    """Make the logged model, write its files, declare it ready. A model that an earlier try began is written again."""
-    model = started.get(name) or connection.call(
-        f"create the logged model of {name}",
-        lambda client: client.create_logged_model(
-            run.experiment_id,
-            name=name,
-            source_run_id=run.run_id,
-            tags={"catalogue": run.catalogue, "sku": tag_text(record.sku), "department": tag_text(record.department)},
-            params={key: tag_text(value) for key, value in record.params.items()},
-            model_type=MODEL_TYPE,
-        ),
-    )
-    files = record.package.files(record.parameters, model_id=model.model_id, run_id=run.run_id)
-    for path, content in files.items():
-        put_artifact(f"{model.artifact_location}/{path}", content)
-    connection.call(
-        f"finalize the logged model of {name}", lambda client: client.finalize_logged_model(model.model_id, "READY")
-    )
-    return _LoggedModel(model.model_id, model.artifact_location, sum(map(len, files.values())))
-
-
-def _create_version(
-    connection: Connection, run: ChunkRun, record: ModelRecord, name: str, logged: _LoggedModel, stage: str
-) -> RegisteredVersion:
-    """Make the version of a ready logged model; a lost answer makes no second one."""
-    own = {
-        "catalogue": run.catalogue,
-        "sku": record.sku,
-        "department": record.department,
-        "as_of": run.as_of.isoformat(),
-        "dag_run_id": run.dag_run_id,
-        "chunk": run.chunk,
-        "stage": stage,
-        "model_id": logged.model_id,
-        "artifact_uri": logged.artifact_uri,
-        "artifact_bytes": logged.artifact_bytes,
-    }
-    tags = {key: tag_text(value) for key, value in {**run.tags, **record.tags, **own}.items()}
-    number = connection.call(
-        f"create a version of {name}",
-        lambda client: int(
-            client.create_model_version(
-                name,
-                source=f"models:/{logged.model_id}",
-                run_id=run.run_id,
-                tags=tags,
-                description=describe_version(record, run.as_of),
-                await_creation_for=0,
-                model_id=logged.model_id,
-            ).version
-        ),
-        found=lambda: _find_version_number(connection, run, name),
-    )
-    return RegisteredVersion.from_tags(name, number, run.run_id, tags)
-
-
-def _find_version_number(connection: Connection, run: ChunkRun, name: str) -> int | None:
-    found = connection.client.search_model_versions(f"name = '{name}' AND run_id = '{run.run_id}'")
-    return min((int(item.version) for item in found), default=None)
-
-
-def _has_newer(connection: Connection, model: Any | None, run: ChunkRun) -> bool:
-    """Whether staging or production has a version of a later ``as_of``: a run of the past must not replace it."""
-    if model is None:
-        return False
-    aliased = {model.aliases[alias] for alias in (STAGING, PRODUCTION) if alias in model.aliases}
-    return any(find_version(connection, model, int(number)).as_of > run.as_of.isoformat() for number in aliased)
+def _browsing_tags(run: ChunkRun, record: ModelRecord) -> dict[str, str]:
+    """The tags by which people find a model, on all three of MLflow's records of it."""
+    return {"catalogue": run.catalogue, "sku": tag_text(record.sku), "department": tag_text(record.department)}
