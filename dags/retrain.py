@@ -81,7 +81,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
         @fleet_task(trigger_rule=TriggerRule.ALL_DONE)
         def report() -> dict[str, Any]:
             """Account for every SKU, write the report, and turn red if a chunk was lost."""
-            return tasks.report(current_run(catalogue.name))
+            return tasks.report(current_run(catalogue.name), f"retrain_{catalogue.name}")
 
         planned = plan(ingest())
         retrain.expand_kwargs(planned) >> promote() >> forecast() >> report()

@@ -39,7 +39,7 @@ def artifact_key(store: ObjectStore, uri: str) -> str:
     root = store.uri("")
     if not uri.startswith(root):
         raise ConfigError(
-            f"MLflow keeps an artifact at {uri}, expected it below {root}; start the MLflow server with an artifact root "
-            "in that bucket"
+            f"MLflow keeps an artifact at {uri}, expected it below {root}; start the MLflow server with an artifact "
+            "root in that bucket"
         )
     return uri.removeprefix(root)

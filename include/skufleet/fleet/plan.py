@@ -16,6 +16,7 @@ from include.skufleet.fleet.chunks import Chunk, PlannedSku, balance, pack_chunk
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.run import Run
 from include.skufleet.lake.index import read_series_index
+from include.skufleet.registry.records import RegisteredVersion
 
 UNKNOWN_DEPARTMENT = "(none)"
 
@@ -127,7 +128,11 @@ def _sort_out(
 
 
 def _write_manifests(
-    clients: Clients, run: Run, chunks: Sequence[Chunk], departments: Mapping[str, str], production: Mapping[str, Any]
+    clients: Clients,
+    run: Run,
+    chunks: Sequence[Chunk],
+    departments: Mapping[str, str],
+    production: Mapping[str, RegisteredVersion],
 ) -> None:
     """One object per chunk: its SKUs with department and version in production, and the buckets it reads."""
     for chunk in chunks:
@@ -139,7 +144,7 @@ def _write_manifests(
             "skus": {
                 sku: {
                     "department": departments.get(sku, UNKNOWN_DEPARTMENT),
-                    "production": asdict(production[sku]) if sku in production else None,
+                    "production": _champion(production[sku]) if sku in production else None,
                 }
                 for sku in chunk.skus
             },
@@ -147,12 +152,19 @@ def _write_manifests(
         clients.store.put_json(f"{run.chunk_folder(chunk.name)}/manifest.json", manifest)
 
 
+def _champion(version: RegisteredVersion) -> dict[str, Any]:
+    """What the training needs to know of the version in production."""
+    return {"version": version.version, "candidate": version.candidate, "outcome": version.outcome}
+
+
 def _describe(
     catalogue: Catalogue, run: Run, ingested: Mapping[str, Any], chunks: Sequence[Chunk], left_out: Sequence[NotPlanned]
 ) -> dict[str, Any]:
     """The plan as JSON: everything that later tasks and the report need to reconcile the run."""
     return {
-        "run": run.to_json(),
+        "run_id": run.run_id,
+        "as_of": run.as_of.isoformat(),
+        "params": {"skus": list(run.skus), "force": run.force, "dry_run": run.dry_run},
         "ingested": dict(ingested),
         "horizon": catalogue.horizon,
         "counts": {

@@ -6,11 +6,13 @@ Nothing heavy is imported before a task runs: every task's process and the Dag p
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.skufleet.config import Catalogue, find_catalogue, read_settings
 from include.skufleet.fleet.run import Run
+from include.skufleet.orchestration.page_paths import report_url
 
 if TYPE_CHECKING:
     from include.skufleet.fleet.clients import Clients
@@ -19,11 +21,12 @@ log = logging.getLogger(__name__)
 
 
 def ingest(run: Run) -> dict[str, Any]:
-    """Bring new drops into the history; returns table versions and counts."""
+    """Bring new drops into the history; returns table versions, keys and counts."""
     from include.skufleet.lake.ingest import ingest as ingest_landing
 
     clients, catalogue = _open(run)
-    summary = ingest_landing(clients.store, catalogue, today=datetime.now(UTC).date()).to_json()
+    with _timed(clients, run, "ingest"):
+        summary = ingest_landing(clients.store, catalogue, today=datetime.now(UTC).date()).to_json()
     log.info("Ingested: %s", summary)
     return summary
 
@@ -33,7 +36,8 @@ def plan(run: Run, ingested: dict[str, Any]) -> list[dict[str, str]]:
     from include.skufleet.fleet.plan import plan_run
 
     clients, catalogue = _open(run)
-    return plan_run(clients, catalogue, run, ingested)
+    with _timed(clients, run, "plan"):
+        return plan_run(clients, catalogue, run, ingested)
 
 
 def retrain(run: Run, chunk: str, label: str) -> dict[str, Any]:
@@ -42,7 +46,8 @@ def retrain(run: Run, chunk: str, label: str) -> dict[str, Any]:
 
     clients, catalogue = _open(run)
     log.info("Chunk %s", label)
-    summary = retrain_chunk(clients, catalogue, run, chunk)
+    with _timed(clients, run, "retrain", chunk):
+        summary = retrain_chunk(clients, catalogue, run, chunk)
     log.info("Chunk %s: %s", chunk, summary["counts"])
     return summary
 
@@ -53,7 +58,8 @@ def promote(run: Run) -> dict[str, Any]:
 
     clients, catalogue = _open(run)
     _skip_without_models(clients, run)
-    return promote_run(clients, catalogue, run)
+    with _timed(clients, run, "promote"):
+        return promote_run(clients, catalogue, run)
 
 
 def forecast(run: Run) -> dict[str, Any]:
@@ -61,18 +67,37 @@ def forecast(run: Run) -> dict[str, Any]:
     from include.skufleet.fleet.forecast import forecast_run
 
     clients, catalogue = _open(run)
-    return forecast_run(clients, catalogue, run)
+    with _timed(clients, run, "forecast"):
+        return forecast_run(clients, catalogue, run)
 
 
-def report(run: Run) -> dict[str, Any]:
+def report(run: Run, dag_id: str) -> dict[str, Any]:
     """Write the report, whatever happened before it; then fail if the run lost a chunk or has no plan."""
     from include.skufleet.fleet.publish_report import publish_report, raise_if_incomplete
 
     clients, catalogue = _open(run)
-    summary = publish_report(clients, catalogue, run)
+    links = _links(clients, run, dag_id)
+    summary = publish_report(clients, catalogue, run, {title: url for title, url in links.values() if url})
     log.info("%s", summary["markdown"])
     raise_if_incomplete(summary)
-    return summary
+    return {"markdown": summary["markdown"], "links": {kind: url for kind, (_, url) in links.items()}}
+
+
+def _links(clients: Clients, run: Run, dag_id: str) -> dict[str, tuple[str, str]]:
+    """Kind of link -> its title in the report, and its address (empty where a browser cannot reach the service)."""
+    from include.skufleet.registry.links import registry_search_url
+
+    mlflow, airflow = clients.settings.mlflow_ui_url, clients.settings.airflow_ui_url
+    return {
+        "registry": ("Models in the registry", registry_search_url(mlflow, run.catalogue) if mlflow else ""),
+        "report": ("This report in Airflow", report_url(airflow, dag_id, run.run_id) if airflow else ""),
+    }
+
+
+def _timed(clients: Clients, run: Run, stage: str, part: str = "") -> AbstractContextManager[None]:
+    from include.skufleet.fleet.stages import timed_stage
+
+    return timed_stage(clients.store, run, stage, part)
 
 
 def _open(run: Run) -> tuple[Clients, Catalogue]:

@@ -1,0 +1,40 @@
+"""Move to production what passes the gate, and freeze the release of the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from include.skufleet.config import Catalogue
+from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.collect import collect_results
+from include.skufleet.fleet.outcomes import count
+from include.skufleet.fleet.run import Run
+from include.skufleet.lifecycle.promotion import promote
+from include.skufleet.lifecycle.release import freeze_release
+
+THREADS = 4
+"""Enough to keep a registry server with two workers busy."""
+
+
+def promote_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]:
+    """Collect the outcomes of all chunks, apply the gate to each new version, and write results, decisions and release.
+
+    Safe to repeat: a version that is in production already stays there.
+
+    Returns:
+        Small JSON: counts of outcomes, of versions promoted and kept in staging.
+    """
+    plan = clients.store.get_json(run.plan_key)
+    results, lost = collect_results(clients, run, plan)
+    clients.store.put_frame(run.results_key, results)
+    decisions = promote(clients.registry, results, catalogue.gate, as_of=run.as_of, threads=THREADS)
+    clients.store.put_frame(run.decisions_key, decisions)
+    clients.store.put_frame(run.release_key, freeze_release(clients.registry.production(catalogue.name)))
+    promoted = int(decisions["promoted"].sum())
+    return {
+        "outcomes": count(results),
+        "promoted": promoted,
+        "kept_in_staging": len(decisions) - promoted,
+        "lost_chunks": lost,
+        "release": clients.store.uri(run.release_key),
+    }

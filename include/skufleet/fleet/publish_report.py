@@ -1,0 +1,195 @@
+"""Account for the whole run: gather what its stages wrote, render the report, and write the summary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from include.skufleet.config import Catalogue
+from include.skufleet.errors import PermanentError
+from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.collect import collect_results
+from include.skufleet.fleet.outcomes import count, to_frame
+from include.skufleet.fleet.report import ReportData, pick_skus, render_html, render_markdown
+from include.skufleet.fleet.report.figures import pool
+from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.stages import read_stage_seconds
+from include.skufleet.lake.history import bucket_of, read_history
+from include.skufleet.quality.records import ExpectationResult, combine_expectations
+
+PLOTS = 20
+SHOWN_PERIODS = 120
+NO_DECISIONS = pd.DataFrame(columns=["sku", "registered_name", "version", "promoted", "reason", "previous_version"])
+
+
+def publish_report(clients: Clients, catalogue: Catalogue, run: Run, links: dict[str, str]) -> dict[str, Any]:
+    """Write the HTML report (to S3, and below the local folder where there is one) and the run's summary.
+
+    Args:
+        clients: the services.
+        catalogue: the catalogue's settings.
+        run: the run.
+        links: title -> address of pages that the report should lead to.
+
+    Returns:
+        The summary: counts, fleet accuracy, lost chunks, where the report is, the Markdown text.
+
+    Raises:
+        PermanentError: the run has no plan, since ingestion or planning failed: there is nothing to report.
+    """
+    plan = clients.store.find_json(run.plan_key)
+    if plan is None:
+        raise PermanentError(f"run {run.run_id} has no plan: ingest or plan failed, their logs in Airflow say why")
+    data = gather(clients, catalogue, run, plan, links)
+    html = render_html(data).encode()
+    clients.store.put(run.report_key, html)
+    local = _keep_local_copy(clients.settings.local_dir, catalogue.name, run.key, html)
+    summary = summarise(data, plan) | {
+        "report": clients.store.uri(run.report_key),
+        "local_report": str(local) if local else "",
+        "markdown": render_markdown(data),
+    }
+    clients.store.put_json(run.summary_key, summary)
+    return summary
+
+
+def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
+    """The run in figures. ``complete`` says that every SKU of the plan has exactly one outcome and no chunk was lost."""
+    fleet, results = pool(data.results), data.results
+    accounted = len(results) == results["sku"].nunique() == plan["counts"]["skus"]
+    return {
+        "catalogue": data.catalogue,
+        "run_id": data.run_id,
+        "as_of": data.as_of.isoformat(),
+        "skus": plan["counts"]["skus"],
+        "planned": plan["counts"]["planned"],
+        "chunks": plan["counts"]["chunks"],
+        "outcomes": count(results) if len(results) else {},
+        "promoted": data.promoted,
+        "kept_in_staging": len(data.decisions) - data.promoted,
+        "wape": _json_number(fleet.wape),
+        "baseline_wape": _json_number(fleet.baseline_wape),
+        "bias": _json_number(fleet.bias),
+        "quarantined_rows": int((data.quarantine["scope"] == "row").sum()) if len(data.quarantine) else 0,
+        "set_aside_at_ingestion": dict(data.set_aside),
+        "rejected_drops": dict(data.rejected_drops),
+        "lost_chunks": list(data.lost_chunks),
+        "dry_run": data.dry_run,
+        "complete": data.dry_run or (accounted and not data.lost_chunks),
+        "stage_seconds": {stage: round(seconds, 1) for stage, seconds in data.stage_seconds.items()},
+        "seconds": round(data.seconds, 1),
+    }
+
+
+def raise_if_incomplete(summary: dict[str, Any]) -> None:
+    """Turn the run red where a SKU is unaccounted for or a chunk was lost; the report is already written.
+
+    Raises:
+        PermanentError: with the lost chunks, and what to do.
+    """
+    if not summary["complete"]:
+        lost = ", ".join(summary["lost_chunks"]) or "none"
+        raise PermanentError(
+            f"run {summary['run_id']}: {sum(summary['outcomes'].values())} of {summary['skus']} SKUs are accounted for, "
+            f"lost chunks: {lost}. The rest of the fleet was promoted and forecast. See the logs of these chunks, then "
+            "clear them together with what follows: what they had finished is not done again"
+        )
+
+
+def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any], links: dict[str, str]) -> ReportData:
+    """Everything that the report shows, read from what the stages wrote."""
+    store, chunks = clients.store, [chunk["chunk"] for chunk in plan["chunks"]]
+    results, lost = _results(clients, run, plan)
+    decisions = store.get_frame(run.decisions_key) if store.exists(run.decisions_key) else NO_DECISIONS
+    picked = pick_skus(results, PLOTS)
+    picked_chunks = sorted(set(results.loc[results["sku"].isin(picked), "chunk"]))
+    ingested, stage_seconds_and_start = plan["ingested"], read_stage_seconds(store, run)
+    now = datetime.now(UTC)
+    return ReportData(
+        catalogue=catalogue.name,
+        description=catalogue.description,
+        run_id=run.run_id,
+        as_of=run.as_of,
+        horizon=catalogue.horizon,
+        planned=plan["counts"]["skus"],
+        results=results,
+        decisions=decisions,
+        backtest=_of_skus(clients, [f"{run.chunk_folder(name)}/backtest.parquet" for name in picked_chunks], picked),
+        actuals=_recent_actuals(clients, catalogue, run, ingested["table_version"], picked),
+        forecast=_of_skus(clients, [f"{run.forecast_folder}/part-{name}.parquet" for name in picked_chunks], picked),
+        quarantine=_of_skus(clients, [f"{run.chunk_folder(name)}/quarantine.parquet" for name in chunks], None),
+        started=stage_seconds_and_start[1] or now,
+        finished=now,
+        set_aside=ingested["set_aside"],
+        rejected_drops=ingested["rejected_drops"],
+        expectations=_expectations(clients, run, chunks),
+        stage_seconds=stage_seconds_and_start[0],
+        frequency=catalogue.frequency,
+        season_length=catalogue.season_length,
+        gaps=catalogue.landing.sales.gaps,
+        plots=PLOTS,
+        table_version=ingested["table_version"],
+        results_uri=store.uri(run.results_key),
+        quarantine_uri=store.uri(f"{run.folder}/chunks/"),
+        report_uri=store.uri(run.report_key),
+        links=links,
+        lost_chunks=lost,
+        dry_run=run.dry_run,
+    )
+
+
+def _results(clients: Clients, run: Run, plan: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
+    """The outcomes; collected here where promotion, which normally does it, did not come to it."""
+    if run.dry_run:
+        return to_frame(()), []
+    results, lost = collect_results(clients, run, plan)
+    if not clients.store.exists(run.results_key):
+        clients.store.put_frame(run.results_key, results)
+    return results, lost
+
+
+def _of_skus(clients: Clients, keys: Sequence[str], skus: Sequence[str] | None) -> pd.DataFrame:
+    """The rows of these SKUs (``None``: all) from those objects that exist."""
+    frames = [clients.store.get_frame(key) for key in keys if clients.store.exists(key)]
+    frames = [frame if skus is None else frame[frame["sku"].isin(skus)] for frame in frames]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _recent_actuals(
+    clients: Clients, catalogue: Catalogue, run: Run, version: int, skus: Sequence[str]
+) -> pd.DataFrame:
+    """The last periods of the plotted SKUs, from the table version that the run trained on."""
+    if not skus:
+        return pd.DataFrame(columns=["sku", "store", "date", "units"])
+    buckets = sorted({bucket_of(sku, catalogue.fleet.buckets) for sku in skus})
+    history = read_history(clients.store, catalogue, version=version, as_of=run.as_of, buckets=buckets, skus=skus)
+    days = SHOWN_PERIODS * (7 if catalogue.frequency == "W" else 1)
+    recent = history[history["date"] > pd.Timestamp(run.as_of - timedelta(days=days))]
+    return recent[recent["units"].between(0, catalogue.validation.max_units)]
+
+
+def _expectations(clients: Clients, run: Run, chunks: Sequence[str]) -> tuple[ExpectationResult, ...]:
+    """How the suites fared over all chunks that came to their end."""
+    found = (clients.store.find_json(f"{run.chunk_folder(name)}/summary.json") for name in chunks)
+    return combine_expectations(
+        [ExpectationResult(**item) for item in summary["expectations"]] for summary in found if summary
+    )
+
+
+def _keep_local_copy(folder: Path | None, catalogue: str, name: str, html: bytes) -> Path | None:
+    """A copy on this machine's disk, for the embedded stack; the report's home is S3."""
+    if folder is None:
+        return None
+    path = folder / "reports" / catalogue / f"{name}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(html)
+    return path
+
+
+def _json_number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 6)
