@@ -162,7 +162,8 @@ def _check_decimal(key: str, raw: RawRows, units: Floats, sales: Sales) -> None:
         example = cells[int(np.flatnonzero(matches)[0])].as_py()
         raise DropError(
             f"{key}: {int(matches.sum())} of {len(units)} units have the decimal mark {other!r}, "
-            f"for example {example!r}, expected {sales.decimal!r}; set `decimal` in the catalogue file (thousands separators are not read)"
+            f"for example {example!r}, expected {sales.decimal!r}; set `decimal` in the catalogue file "
+            "(thousands separators are not read)"
         )
 
 

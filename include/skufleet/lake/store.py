@@ -338,6 +338,7 @@ def _delta_options(
 ) -> dict[str, str]:
     """Storage options of delta-rs: same bucket, same patience, and commits by conditional put."""
     options = {"AWS_REGION": region, "aws_conditional_put": "etag", "timeout": "60s", "connect_timeout": "5s"}
+    options |= {"max_retries": str(ATTEMPTS), "retry_timeout": "60s"}
     if endpoint:
         options["AWS_ENDPOINT_URL"] = endpoint
         options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = "false"
