@@ -119,7 +119,12 @@ def airflow_environment(settings: StackSettings, endpoints: Endpoints, credentia
         # Airflow's supervisor notices a task's end at once or, by chance, a heartbeat interval later; the default, 5 s,
         # leaves the slot idle that long. More failures are borne, so that restarting the api-server kills no task.
         "WORKERS": {"EXECUTION_API_TIMEOUT": 30, "MIN_HEARTBEAT_INTERVAL": 1, "MAX_FAILED_HEARTBEATS": 30},
-        "LOGGING": {"BASE_LOG_FOLDER": paths.logs / "airflow", "LOGGING_LEVEL": "INFO", "COLORED_CONSOLE_LOG": False},
+        "LOGGING": {
+            "BASE_LOG_FOLDER": paths.logs / "airflow",
+            "DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": paths.logs / "airflow" / "dag_processor",
+            "LOGGING_LEVEL": "INFO",
+            "COLORED_CONSOLE_LOG": False,
+        },
         "USAGE_DATA_COLLECTION": {"ENABLED": False},
     }
     return {
