@@ -7,14 +7,25 @@ What does not belong here: reading data, clients, clocks.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from include.skufleet.errors import CatalogueError, ConfigError
 
@@ -27,7 +38,24 @@ BASELINE: CandidateName = "seasonal_naive"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Folder = Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*/$")]
+
+
+def _check_folder(value: str) -> str:
+    if not value.endswith("/"):
+        raise ValueError("a folder ends in /, for example sales/")
+    _check_prefix(value[:-1])
+    return value
+
+
+def _check_prefix(value: str) -> str:
+    """Names with one ``/`` between them, and none that a file system would take for another folder."""
+    if any(part in {"", ".", ".."} for part in value.split("/")) or re.search(r"\s", value):
+        raise ValueError("expected names with one / between them and no spaces, for example landing/demo")
+    return value
+
+
+Folder = Annotated[str, AfterValidator(_check_folder)]
+Prefix = Annotated[str, AfterValidator(_check_prefix)]
 
 
 class Model(BaseModel):
@@ -50,11 +78,41 @@ class TableFormat(Model):
     decimal: Literal[".", ","] = "."
     date_format: Text | None = None
 
+    @field_validator("encoding")
+    @classmethod
+    def _check_encoding(cls, value: str) -> str:
+        try:
+            codecs.lookup(value)
+        except LookupError as error:
+            raise ValueError("not an encoding that Python knows, for example utf-8 or cp1252") from error
+        return value
+
+    @field_validator("date_format")
+    @classmethod
+    def _check_date_format(cls, value: str | None) -> str | None:
+        """A pattern that cannot write a date and read it back says less than a date, or nothing at all."""
+        if value is not None:
+            day = datetime(2023, 11, 30)  # noqa: DTZ001  (a date; no zone is meant)
+            try:
+                read = datetime.strptime(day.strftime(value), value)  # noqa: DTZ007
+            except ValueError:
+                read = None
+            if read != day:
+                raise ValueError("expected a strftime pattern with year, month and day, for example %d.%m.%Y")
+        return value
+
     @model_validator(mode="after")
     def _check_decimal(self) -> Self:
         if self.decimal == self.delimiter:
             raise ValueError(f"decimal and delimiter are both {self.decimal!r}; a number could not be told from two")
         return self
+
+
+def _check_used_once(columns: Model) -> None:
+    """Refuse columns of the retailer's that stand for two of ours."""
+    names = [name for name in columns.model_dump().values() if name is not None]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} stands for more than one of our columns")
 
 
 class SalesColumns(Model):
@@ -65,6 +123,11 @@ class SalesColumns(Model):
     units: Text
     store: Text | None = None
     price: Text | None = None
+
+    @model_validator(mode="after")
+    def _check_distinct(self) -> Self:
+        _check_used_once(self)
+        return self
 
 
 class Sales(TableFormat):
@@ -148,7 +211,7 @@ class Calendar(TableFormat):
     path: Folder = "calendar/"
     date: Text
     events: tuple[Text, ...] = ()
-    flags: dict[Name, tuple[Flag, ...]] = Field(default_factory=dict)
+    flags: dict[Name, Annotated[tuple[Flag, ...], Field(min_length=1)]] = Field(default_factory=dict)
     closed: Text | None = None
 
 
@@ -159,6 +222,11 @@ class PriceColumns(Model):
     date: Text
     price: Text
     store: Text | None = None
+
+    @model_validator(mode="after")
+    def _check_distinct(self) -> Self:
+        _check_used_once(self)
+        return self
 
 
 class Prices(TableFormat):
@@ -171,11 +239,22 @@ class Prices(TableFormat):
 class Landing(Model):
     """Where the retailer drops its files: folders under one prefix of the bucket."""
 
-    prefix: Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$")]
+    prefix: Prefix
     sales: Sales
     attributes: Attributes | None = None
     calendar: Calendar | None = None
     prices: Prices | None = None
+
+    @model_validator(mode="after")
+    def _check_folders(self) -> Self:
+        """One folder inside another would make its files count as both."""
+        tables = {name: getattr(self, name) for name in ("sales", "attributes", "calendar", "prices")}
+        paths = [(name, table.path) for name, table in tables.items() if table is not None]
+        for place, (name, path) in enumerate(paths):
+            for other, inside in paths[place + 1 :]:
+                if path.startswith(inside) or inside.startswith(path):
+                    raise ValueError(f"{name}.path {path} and {other}.path {inside} overlap; use folders side by side")
+        return self
 
 
 class Validation(Model):
@@ -286,6 +365,20 @@ class Catalogue(Model):
         return self.backtest.step or self.horizon
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, but a key given twice is an error: the last one would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Check the keys, then read the mapping as ever."""
+        seen = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} is given twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def load_catalogue(path: Path) -> Catalogue:
     """Read and check one catalogue file.
 
@@ -294,7 +387,7 @@ def load_catalogue(path: Path) -> Catalogue:
             is not its file's name. The message lists every wrong key with the reason.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogueError(f"{path.name}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
