@@ -342,3 +342,10 @@ def test_every_key_is_explained_and_no_other() -> None:
     text_settings = {"format", "encoding", "delimiter", "decimal", "date_format"}
     keys = {key for key in model_keys(Catalogue) if key.rpartition(".")[2] not in text_settings}
     assert documented_keys(page.read_text(encoding="utf-8")) == keys | text_settings
+
+
+@pytest.mark.parametrize("page", ["docs/catalogue-file.md", "README.md"])
+def test_the_example_of_the_documentation_is_a_catalogue(tmp_path: Path, page: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / page).read_text(encoding="utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    assert load_catalogue(write(tmp_path, example)).landing.prefix == "landing/shop"
