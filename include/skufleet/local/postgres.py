@@ -67,6 +67,8 @@ def as_unprivileged(command: list[str]) -> list[str]:
         )
     capabilities = "-all,+dac_override"
     flags = [f"--{kind}={capabilities}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
+    # Without this bit access(2), by which initdb looks for its programs, would leave the capability out.
+    flags.append("--securebits=+no_setuid_fixup")
     return [setpriv, f"--reuid={UNPRIVILEGED}", "--regid=65534", "--clear-groups", *flags, "--", *command]
 
 
