@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from include.skufleet.config import Catalogue
 from include.skufleet.lake.delta import check_buckets, only_skus, read_buckets, require_table
+from include.skufleet.lake.grouping import rank_values
 from include.skufleet.lake.keys import table_key
 from include.skufleet.lake.store import ObjectStore
 
@@ -48,8 +49,8 @@ def read_history(
     """The sales of some buckets at one version of the history.
 
     Returns:
-        ``sku, store`` (str), ``date`` (datetime64), ``units`` (float64), ``price`` (float64, NaN where unknown); one row
-        per SKU, store and date, the one delivered last; nothing dated after ``as_of``; sorted by SKU, store and date.
+        ``sku, store`` (str), ``date`` (datetime64), ``units`` (float64), ``price`` (float64, NaN where unknown); one
+        row per SKU, store and date, the one delivered last; nothing dated after ``as_of``; sorted by these three.
 
     Raises:
         DataError: there is no such version.
@@ -101,8 +102,8 @@ def _read(
 
 def resolve(rows: Any, values: list[str]) -> pd.DataFrame:
     """Sort deliveries (Arrow: ``sku, store`` dictionary-encoded, ``date, seq``, values) and let the last one win."""
-    sku, sku_names = _rank(rows.column("sku"))
-    store, store_names = _rank(rows.column("store"))
+    sku, sku_names = rank_values(rows.column("sku"))
+    store, store_names = rank_values(rows.column("store"))
     days = rows.column("date").cast(pa.int32()).to_numpy().astype(np.int64)
     first = days.min(initial=0)
     keys = (sku * max(1, len(store_names)) + store) * (days.max(initial=0) - first + 1) + (days - first)
@@ -118,17 +119,6 @@ def resolve(rows: Any, values: list[str]) -> pd.DataFrame:
         "date": pd.Series(days[order].astype("datetime64[D]").astype("datetime64[us]")),
     }
     return pd.DataFrame(frame | {name: rows.column(name).to_numpy()[order] for name in values})
-
-
-def _rank(column: Any) -> tuple[Any, Any]:
-    """Of each row its value's rank among the distinct values, and those in order."""
-    if not len(column):
-        return np.zeros(0, dtype=np.int64), pa.array([], pa.string())
-    encoded = column.combine_chunks()
-    order = pc.array_sort_indices(encoded.dictionary)
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order.to_numpy()] = np.arange(len(order))
-    return ranks[encoded.indices.to_numpy()], encoded.dictionary.take(order)
 
 
 def _spell(ranks: Any, names: Any) -> pd.Series:

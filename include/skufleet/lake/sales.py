@@ -13,35 +13,29 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.skufleet.config import Sales
 from include.skufleet.errors import DropError
 from include.skufleet.lake.convert import to_dates, to_numbers, to_text
-from include.skufleet.lake.set_aside import Mask, SetAside
+from include.skufleet.lake.grouping import (
+    EARLIEST,
+    Floats,
+    Ints,
+    add_up,
+    day_number,
+    days_of,
+    has_repeats,
+    indices_of,
+    keep_last,
+    key_rows,
+    nulls_of,
+)
+from include.skufleet.lake.set_aside import CleanDrop, Mask, SetAside
 from include.skufleet.lake.tables import RawRows
 
-EARLIEST = date(1970, 1, 1)
 MAX_OTHER_DECIMAL_SHARE = 0.05
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class CleanDrop:
-    """What one drop gives.
-
-    Attributes:
-        rows: Arrow table ``sku, store`` (dictionary-encoded text), ``date`` (date32), ``units, price`` (float64, price
-            null where unknown or not above zero); one row per SKU, store and date.
-        set_aside: Arrow table ``row, text, reason, detail``.
-    """
-
-    rows: Any
-    set_aside: Any
 
 
 @dataclass(frozen=True)
@@ -54,14 +48,6 @@ class _Columns:
     days: Ints
     units: Floats
     price: Floats
-
-    def keys(self) -> Ints:
-        """One number per (SKU, store, date); only meaningful on rows where all three are there."""
-        sku, store = _indices(self.sku), _indices(self.store)
-        first = self.days.min(initial=0)
-        span = int(self.days.max(initial=0)) - int(first) + 1
-        keys: Ints = (sku * max(1, len(self.store.dictionary)) + store) * span + (self.days - first)
-        return keys
 
 
 def clean_sales(key: str, raw: RawRows, sales: Sales, today: date) -> CleanDrop:
@@ -85,18 +71,18 @@ def clean_sales(key: str, raw: RawRows, sales: Sales, today: date) -> CleanDrop:
             "SKU {value} does not match sku_pattern",
             sales.columns.sku,
         )
-    keys = columns.keys()
-    repeated = _has_repeats(keys[aside.kept])
+    keys = key_rows(columns.sku, columns.store, columns.days)
+    repeated = has_repeats(keys[aside.kept])
     if repeated and sales.identical == "drop":
         aside.mark(_identical(raw, keys, aside.kept), "identical", "is the same in every column as an earlier row")
     _mark_returns(aside, columns, sales)
     rows = np.flatnonzero(aside.kept)
     units, price = columns.units[rows], columns.price[rows]
     if repeated and sales.repeated == "last":
-        rows = _keep_last(aside, keys, rows)
+        rows = keep_last(aside, keys, rows)
         units, price = columns.units[rows], columns.price[rows]
     elif repeated:
-        rows, units, price = _add_up(keys, rows, units, price)
+        rows, units, price = add_up(keys, rows, units, price)
     if sales.returns == "net":
         for place in np.flatnonzero(units < 0):
             excess = f"returns exceed the day's sales by {-units[place]:g}; the day counts as zero"
@@ -122,7 +108,7 @@ def _convert(raw: RawRows, sales: Sales) -> _Columns:
         sku=to_text(table.column(names.sku)),
         store=store,
         dates=dates,
-        days=pc.fill_null(dates.cast(pa.int32()), 0).to_numpy(zero_copy_only=False).astype(np.int64),
+        days=days_of(dates),
         units=units.to_numpy(zero_copy_only=False),
         price=price,
     )
@@ -130,11 +116,11 @@ def _convert(raw: RawRows, sales: Sales) -> _Columns:
 
 def _mark_unreadable(aside: SetAside, key: str, raw: RawRows, columns: _Columns, sales: Sales, today: date) -> None:
     names = sales.columns
-    aside.mark(_nulls(columns.sku), "sku_missing", "the SKU is empty", names.sku)
-    aside.mark(_nulls(columns.store), "store_missing", "the store is empty", names.store)
+    aside.mark(nulls_of(columns.sku), "sku_missing", "the SKU is empty", names.sku)
+    aside.mark(nulls_of(columns.store), "store_missing", "the store is empty", names.store)
     pattern = sales.date_format or "ISO 8601 (YYYY-MM-DD)"
-    aside.mark(_nulls(columns.dates), "date_unreadable", f"date {{value}} is not {pattern}", names.date)
-    late, early = columns.days > _day(today), columns.days < _day(EARLIEST)
+    aside.mark(nulls_of(columns.dates), "date_unreadable", f"date {{value}} is not {pattern}", names.date)
+    late, early = columns.days > day_number(today), columns.days < day_number(EARLIEST)
     aside.mark(late, "date_future", f"date {{value}} is after {today}, the day of the ingestion", names.date)
     aside.mark(early, "date_implausible", f"date {{value}} is before {EARLIEST}", names.date)
     infinite = np.isinf(columns.units)
@@ -170,14 +156,7 @@ def _check_decimal(key: str, raw: RawRows, units: Floats, sales: Sales) -> None:
 def _off_pattern(sku: Any, pattern: str) -> Mask:
     matcher = re.compile(pattern)
     off = np.array([matcher.fullmatch(text) is None for text in sku.dictionary.to_pylist()], dtype=np.bool_)
-    return np.asarray(off[_indices(sku)], dtype=np.bool_) if len(off) else np.zeros(len(sku), dtype=np.bool_)
-
-
-def _has_repeats(keys: Ints) -> bool:
-    if len(keys) < 2 or bool(np.all(keys[1:] > keys[:-1])):
-        return False
-    ordered = np.sort(keys)
-    return bool((ordered[1:] == ordered[:-1]).any())
+    return np.asarray(off[indices_of(sku)], dtype=np.bool_) if len(off) else np.zeros(len(sku), dtype=np.bool_)
 
 
 def _identical(raw: RawRows, keys: Ints, kept: Mask) -> Mask:
@@ -205,32 +184,6 @@ def _mark_returns(aside: SetAside, columns: _Columns, sales: Sales) -> None:
         )
 
 
-def _keep_last(aside: SetAside, keys: Ints, rows: Ints) -> Ints:
-    """The last of the rows of every key, in the order of the keys; the others are set aside."""
-    order = np.argsort(keys[rows], kind="stable")
-    ordered = keys[rows][order]
-    last = np.append(ordered[1:] != ordered[:-1], True)
-    earlier = np.zeros(len(keys), dtype=np.bool_)
-    earlier[rows[order[~last]]] = True
-    aside.mark(earlier, "repeated", "a later row of the drop has the same SKU, store and date")
-    winners: Ints = rows[order[last]]
-    return winners
-
-
-def _add_up(keys: Ints, rows: Ints, units: Floats, price: Floats) -> tuple[Ints, Floats, Floats]:
-    """One row per key: units added up, price the mean weighted by the units sold at a known price."""
-    if not len(rows):
-        return rows, units, price
-    order = np.argsort(keys[rows], kind="stable")
-    ordered = keys[rows][order]
-    starts = np.flatnonzero(np.insert(ordered[1:] != ordered[:-1], 0, True))
-    weight = np.where(np.isnan(price) | (units <= 0), 0.0, units)[order]
-    sold = np.add.reduceat(weight, starts)
-    paid = np.add.reduceat(weight * np.nan_to_num(price[order]), starts)
-    mean = np.divide(paid, sold, out=np.full(len(starts), np.nan), where=sold > 0)
-    return rows[order[starts]], np.add.reduceat(units[order], starts), mean
-
-
 def _to_table(columns: _Columns, rows: Ints, units: Floats, price: Floats) -> Any:
     take = pa.array(rows)
     return pa.table(
@@ -242,17 +195,3 @@ def _to_table(columns: _Columns, rows: Ints, units: Floats, price: Floats) -> An
             "price": pa.array(price, pa.float64(), mask=np.isnan(price)),
         }
     )
-
-
-def _indices(encoded: Any) -> Ints:
-    codes: Ints = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
-def _nulls(column: Any) -> Mask:
-    mask: Mask = column.is_null().to_numpy(zero_copy_only=False)
-    return mask
-
-
-def _day(value: date) -> int:
-    return (value - date(1970, 1, 1)).days

@@ -9,6 +9,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,20 @@ MAX_MALFORMED_SHARE = 0.5
 SCHEMA = pa.schema([("row", pa.int64()), ("text", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
 
 Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CleanDrop:
+    """What one drop gives: what goes on, and what does not.
+
+    Attributes:
+        rows: Arrow table ``sku, store`` (dictionary-encoded text), ``date`` (date32), for sales ``units`` and for all
+            ``price`` (float64; null where unknown or not above zero); one row per SKU, store and date.
+        set_aside: Arrow table ``row, text, reason, detail``.
+    """
+
+    rows: Any
+    set_aside: Any
 
 
 class SetAside:
