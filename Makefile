@@ -24,10 +24,10 @@ up: setup ## start the embedded stack, or whatever of it is not running
 	@$(LOCAL) up
 
 down: ## stop the embedded stack; its data stays
-	@if [ -x $(PY) ]; then $(LOCAL) down; else echo "Nothing was set up here, so nothing runs."; fi
+	@if [ -e .venv/ready ]; then $(LOCAL) down; else echo "Nothing was set up here, so nothing runs."; fi
 
 status: ## say how each process of the stack is
-	@if [ -x $(PY) ]; then $(LOCAL) status; else echo "Nothing was set up here. Start with: make up"; exit 1; fi
+	@if [ -e .venv/ready ]; then $(LOCAL) status; else echo "Nothing was set up here. Start with: make up"; exit 1; fi
 
 trigger: setup ## CATALOGUE=m5 [AS_OF=2016-05-22] [SKUS=...] [FORCE=1] [DRY_RUN=1]: retrain a catalogue and watch it
 	@$(if $(CATALOGUE),,echo "Which catalogue? For example: make trigger CATALOGUE=demo" >&2; exit 1;) \
