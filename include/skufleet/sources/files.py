@@ -19,8 +19,9 @@ def list_file_drops(archive: Archive, landing: Landing) -> tuple[list[Drop], tup
     all others to its sales.
 
     Returns:
-        The drops in the order of their names, and the names of the files that are left out: of a kind that the
-        catalogue does not describe, or with an ending that it cannot read.
+        The drops, folder by folder in the order of their names (a correction is named after what it corrects); and the
+        names of the files that are left out: of a kind that the catalogue does not describe, or with an ending that
+        it cannot read.
 
     Raises:
         LandingError: no file is left.
@@ -40,6 +41,7 @@ def list_file_drops(archive: Archive, landing: Landing) -> tuple[list[Drop], tup
             f"{archive.source}: no file that this catalogue reads: expected names that end in {', '.join(_ENDINGS)}, "
             f"in sub-folders {', '.join(FOLDERS)} or loose (sales); got {held}"
         )
+    drops.sort(key=lambda drop: (FOLDERS.index(drop.folder), drop.name))
     return drops, tuple(left_out)
 
 

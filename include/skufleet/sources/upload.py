@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,9 +15,6 @@ Progress = Callable[[int, int, str], None]
 
 Folder = Literal["sales", "attributes", "calendar", "prices"]
 FOLDERS: tuple[Folder, ...] = get_args(Folder)
-
-_THREADS = 8
-_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -76,10 +72,11 @@ def landing_key(landing: Landing, folder: Folder, name: str) -> str | None:
 def upload(
     store: ObjectStore, landing: Landing, drops: Iterable[Drop], progress: Progress | None = None
 ) -> LandSummary:
-    """Write drops into the landing, batch by batch in their order, leaving alone what is there unchanged.
+    """Write drops into the landing one after the other, leaving alone what is there unchanged.
 
-    An object is unchanged when its size and its ETag (the MD5 of an object put in one piece) are those of the drop.
-    Drops of a kind that the catalogue does not describe are skipped. At most 32 drops are held in memory.
+    One after the other because the order of delivery decides which of two rows is the correction: uploads side by side
+    may overtake each other. An object is unchanged when its size and its ETag (the MD5 of an object put in one piece)
+    are those of the drop. Drops of a kind that the catalogue does not describe are skipped.
 
     Raises:
         ServiceUnavailableError: S3 does not answer; what was written stays, and a second call goes on from there.
@@ -92,26 +89,14 @@ def upload(
         else:
             wanted.append((key, drop))
     present = {item.key: (item.size, item.etag) for item in store.list(f"{landing.prefix}/")}
-
-    def put(item: tuple[str, Content]) -> LandSummary:
-        key, content = item
+    for done, (key, drop) in enumerate(wanted, start=1):
+        content = drop.make()
         digest = hashlib.md5(content.data, usedforsecurity=False).hexdigest()
         if present.get(key) == (len(content.data), digest):
-            return LandSummary(unchanged=1)
-        store.put(key, content.data)
-        return LandSummary(1, len(content.data), content.rows)
-
-    done = 0
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        for batch in _batches(wanted):
-            contents = [(key, drop.make()) for key, drop in batch]
-            for (_, drop), landed in zip(batch, pool.map(put, contents), strict=True):
-                summary, done = summary + landed, done + 1
-                if progress is not None:
-                    progress(done, len(wanted), f"{drop.folder}/{drop.name}")
+            summary += LandSummary(unchanged=1)
+        else:
+            store.put(key, content.data)
+            summary += LandSummary(1, len(content.data), content.rows)
+        if progress is not None:
+            progress(done, len(wanted), f"{drop.folder}/{drop.name}")
     return summary
-
-
-def _batches(wanted: list[tuple[str, Drop]]) -> Iterator[list[tuple[str, Drop]]]:
-    for first in range(0, len(wanted), _BATCH):
-        yield wanted[first : first + _BATCH]
