@@ -93,7 +93,7 @@ class Registry:
         self._registrations.pop(run.run_id, None)
 
     def states(self, catalogue: str) -> dict[str, ModelState]:
-        """SKU -> its aliases and the versions in production or staging, in a handful of requests for any catalogue."""
+        """SKU -> its aliases and its version in production, in a handful of requests for any catalogue."""
         return find_states(self._connection, catalogue)
 
     def production(self, catalogue: str) -> dict[str, RegisteredVersion]:

@@ -59,16 +59,17 @@ def sku_of(name: str) -> str:
     Raises:
         PermanentError: the name was cut, or is not one of ``registered_name``.
     """
-    _, separator, escaped = name.partition("-")
-    if not separator or not escaped:
-        raise PermanentError(f"registered model {name!r} is not one of a SKU: expected <catalogue>-<SKU>")
+    catalogue, _, escaped = name.partition("-")
     if _CUT in escaped:
         raise PermanentError(f"registered model {name!r}: the name was cut; its tag sku has the SKU")
     try:
         raw = re.sub(rb"~(..)", lambda found: bytes.fromhex(found[1].decode()), escaped.encode("ascii"))
-        return raw.decode("utf-8", "surrogatepass")
-    except ValueError as error:
+        sku = raw.decode("utf-8", "surrogatepass")
+        if registered_name(catalogue, sku) == name:
+            return sku
+    except (ValueError, PermanentError) as error:
         raise PermanentError(f"registered model {name!r} is not one of a SKU: {error}") from error
+    raise PermanentError(f"registered model {name!r} is not one of a SKU: expected <catalogue>-<escaped SKU>")
 
 
 def _escape(byte: bytes) -> str:

@@ -28,21 +28,12 @@ class ModelState:
         name: the registered model's name.
         aliases: alias -> version.
         production: the version in production, if any.
-        staging: the version in staging, if any; only looked up where nothing is in production.
     """
 
     sku: str
     name: str
     aliases: Mapping[str, int]
     production: RegisteredVersion | None
-    staging: RegisteredVersion | None
-
-    @property
-    def serving(self) -> tuple[RegisteredVersion, str] | None:
-        """The version that forecasts are made with, and its alias: production, else staging, else none."""
-        if self.production:
-            return self.production, PRODUCTION
-        return (self.staging, STAGING) if self.staging else None
 
 
 def find_models(connection: Connection, names: Iterable[str]) -> dict[str, Any]:
@@ -120,7 +111,7 @@ def _find_production_versions(connection: Connection, catalogue: str) -> dict[tu
 
 def _state(connection: Connection, model: Any, known: Mapping[tuple[str, int], Any]) -> ModelState:
     aliases = {alias: int(number) for alias, number in model.aliases.items()}
-    production = staging = None
+    production = None
     if (number := aliases.get(PRODUCTION)) is not None:
         item = known.get((model.name, number))
         production = (
@@ -128,9 +119,7 @@ def _state(connection: Connection, model: Any, known: Mapping[tuple[str, int], A
             if item
             else find_version(connection, model, number)
         )
-    elif (number := aliases.get(STAGING)) is not None:
-        staging = find_version(connection, model, number)
-    return ModelState(model.tags.get("sku") or sku_of(model.name), model.name, aliases, production, staging)
+    return ModelState(model.tags.get("sku") or sku_of(model.name), model.name, aliases, production)
 
 
 def _tag(connection: Connection, name: str, version: int, **tags: str) -> None:

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from include.skufleet.errors import ArtifactError
+from include.skufleet.registry.client import Registry, model_uri
+from include.skufleet.registry.names import registered_name
+from include.skufleet.registry.package import ModelPackage, demand_signature, pinned
+from include.skufleet.registry.records import RegisteredVersion
+from tests.unit.registry.fleet_of_models import AS_OF, PACKAGE, get_from_disk, make_record, open_registry, open_run
+from tests.unit.registry.mlflow_server import server_uri
+
+ODD_SKUS = ["a/b:c%d", "..", 'it\'s "it"', "two words", "line\nbreak", "🧦", "null\0byte", "x" * 300, "\ud800half"]
+SCORING = Path(__file__).parents[3] / "include/skufleet/forecasting/scoring.py"
+PREDICT_ELSEWHERE = """
+import json, sys
+import mlflow, pandas as pd
+dates = pd.to_datetime(["2026-01-06", "2026-01-07"])
+bare = pd.DataFrame({"store": ["S1", "S1"], "date": dates})
+full = bare.assign(price=[1.0, None], events=["Easter", None], closed=[0.0, 1.0], snap=[0, 1], note="more than asked")
+answers = []
+for uri in sys.argv[1:]:
+    model = mlflow.pyfunc.load_model(uri)
+    answers.append([model.predict(frame)["y_hat"].tolist() for frame in (bare, full)])
+assert not any(name.startswith("include") for name in sys.modules)
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def client() -> MlflowClient:
+    return MlflowClient(server_uri())
+
+
+def test_a_registered_model_can_be_browsed_by_sku_and_department(registry: Registry, client: MlflowClient) -> None:
+    run = open_run(registry, "browse")
+    version = registry.register(run, make_record("A/1"))
+    registry.finish(run, metrics={"wape": 0.5, "bias": math.nan})
+    model = client.get_registered_model("browse-A~2F1")
+    assert model.tags == {"catalogue": "browse", "sku": "A/1", "department": "TOYS"}
+    assert model.description == (
+        "Demand of SKU A/1, department TOYS, catalogue browse. One version per retraining; the alias production serves."
+    )
+    assert model.aliases == {"staging": "1"}
+    made = client.get_model_version("browse-A~2F1", "1")
+    assert made.description == "Trained: tsb as of 2026-01-05; WAPE 0.310 against 0.400 of the seasonal naive."
+    assert (made.status, made.source, made.run_id) == ("READY", f"models:/{version.model_id}", run.run_id)
+    expected = {
+        "as_of": "2026-01-05",
+        "candidate": "tsb",
+        "outcome": "trained",
+        "fingerprint": "f1",
+        "stage": "staging",
+    }
+    expected |= {"table_version": "7", "code_version": "abc", "dag_run_id": run.dag_run_id, "chunk": "001"}
+    assert expected.items() <= made.tags.items()
+    logged = client.get_logged_model(version.model_id)
+    assert (logged.status, logged.params) == ("READY", {"candidate": "tsb", "alpha": "0.1"})
+    assert {item.key: item.value for item in logged.metrics} == {"wape": 0.31, "baseline_wape": 0.4}
+    chunk = client.get_run(run.run_id)
+    assert (chunk.info.status, chunk.info.run_name) == ("FINISHED", "2026-01-05 001")
+    assert chunk.data.metrics["wape"] == 0.5, "the chunk's own figure, not that of one of its models"
+
+
+def test_what_register_returns_is_what_the_registry_says_later(registry: Registry) -> None:
+    run = open_run(registry, "same")
+    made = registry.register(run, make_record("A"))
+    again = open_run(open_registry(), "same")
+    assert (again.run_id, run.resumed, again.resumed) == (run.run_id, False, True)
+    assert open_registry().registered_in(again) == {"A": made}
+    assert RegisteredVersion(**json.loads(json.dumps(asdict(made)))) == made
+    assert made.artifact_bytes == sum(
+        len(get_from_disk(f"{made.artifact_uri}/{path}")) for path in PACKAGE.files({}, model_id="m", run_id="r")
+    )
+
+
+def test_skus_of_any_characters_get_a_model_that_is_found_again(registry: Registry) -> None:
+    run = open_run(registry, "odd")
+    registry.prepare(run, ODD_SKUS)
+    made = {sku: registry.register(run, make_record(sku)) for sku in ODD_SKUS}
+    registry.flush(run)
+    assert {item.name for item in made.values()} == {registered_name("odd", sku) for sku in ODD_SKUS}
+    listed = {state.name: state for state in registry.states("odd").values()}
+    assert set(listed) == {item.name for item in made.values()}
+    assert all(state.aliases == {"staging": 1} for state in listed.values())
+    storable = [sku for sku in ODD_SKUS if "\0" not in sku and "\ud800" not in sku]
+    assert {listed[made[sku].name].sku for sku in storable} == set(storable)
+
+
+def test_a_later_run_makes_the_next_version_and_takes_staging(registry: Registry, client: MlflowClient) -> None:
+    first = registry.register(open_run(registry, "later"), make_record("A"))
+    second = registry.register(open_run(registry, "later", as_of=date(2026, 1, 6)), make_record("A", department="FOOD"))
+    assert (first.version, second.version) == (1, 2)
+    model = client.get_registered_model("later-A")
+    assert model.aliases == {"staging": "2"}
+    assert model.tags["department"] == "FOOD"
+    assert "department FOOD" in model.description
+    assert client.get_model_version("later-A", "1").tags["stage"] == "archived"
+
+
+def test_a_run_of_the_past_takes_no_alias_from_today(registry: Registry, client: MlflowClient) -> None:
+    registry.register(open_run(registry, "past"), make_record("A"))
+    old = registry.register(open_run(registry, "past", as_of=date(2025, 12, 1)), make_record("A"))
+    older = registry.register(open_run(registry, "past", as_of=date(2025, 11, 1)), make_record("A"))
+    assert (old.stage, older.stage) == ("archived", "archived")
+    assert client.get_registered_model("past-A").aliases == {"staging": "1"}
+
+
+def test_two_chunks_of_one_dag_run_and_one_chunk_of_two_have_their_own_runs(registry: Registry) -> None:
+    runs = {
+        open_run(registry, "chunks", chunk, dag_run=dag_run).run_id
+        for chunk in ("001", "002")
+        for dag_run in ('manual__it\'s "mine"', "manual__2")
+    }
+    assert len(runs) == 4
+    assert open_run(registry, "chunks", "001", dag_run='manual__it\'s "mine"').run_id in runs
+
+
+def test_parameters_that_are_no_json_make_no_version(registry: Registry, client: MlflowClient) -> None:
+    run = open_run(registry, "nojson")
+    with pytest.raises(ArtifactError):
+        registry.register(run, make_record("A", level=math.nan))
+    assert client.search_model_versions("name = 'nojson-A'") == []
+    fallback = registry.register(run, make_record("A", level=0.0))
+    assert fallback.version == 1
+    assert len(client.search_logged_models([run.experiment_id])) == 1, "the empty model of the first try was used"
+
+
+def test_a_registered_model_predicts_in_a_process_without_the_repository(registry: Registry, tmp_path: Path) -> None:
+    """Loaded by alias, two scorers in one process, with and without the optional columns."""
+    artifact = {
+        "format": 1, "kind": "seasonal_naive", "sku": "B", "stores": ["S1"], "as_of": "2026-01-05", "frequency": "D",
+        "horizon": 7, "season_length": 7, "parameters": {"last": [[3, 4, 5, 6, 7, 8, 9]]},
+    }  # fmt: skip
+    package = ModelPackage(SCORING.read_text(encoding="utf-8"), demand_signature(["snap"]), pinned())
+    run = open_run(registry, "elsewhere")
+    names = [
+        registry.register(run, record).name
+        for record in (make_record("A", level=2.5), make_record("B", package=package, parameters=artifact))
+    ]
+    states = registry.states("elsewhere")
+    for state in states.values():
+        registry.set_production(state, 1, "first")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MLFLOW_TRACKING_URI": server_uri()}
+    answer = subprocess.run(
+        [sys.executable, "-c", PREDICT_ELSEWHERE, *map(model_uri, names)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    constant, seasonal = json.loads(answer.stdout.splitlines()[-1])
+    assert constant == [[2.5, 2.5], [2.5, 2.5]]
+    assert seasonal == [[3.0, 4.0], [3.0, 0.0]], "the second day is closed"
+    parameters = registry.load_parameters(registry.production("elsewhere").values(), get_from_disk)
+    assert parameters == {"A": {"sku": "A", "level": 2.5}, "B": artifact}
+    assert AS_OF.isoformat() == registry.production("elsewhere")["B"].as_of
