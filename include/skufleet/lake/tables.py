@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
@@ -124,7 +126,9 @@ def _read_csv(key: str, data: bytes, table_format: TableFormat) -> RawRows:
     names = [name.strip() for name in next(csv.reader([header.rstrip("\r")], delimiter=delimiter), [])]
     try:
         table, broken = _parse_csv(text, len(names), delimiter)
-        in_doubt = text.count('"') % 2 == 1 or any("\n" in row.text for row in broken)
+        in_doubt = any("\n" in row.text for row in broken) or (
+            text.count('"') % 2 == 1 and _holds_swallowed_rows(table, delimiter)
+        )
     except pa.ArrowInvalid:
         in_doubt = True
     if in_doubt:
@@ -181,12 +185,16 @@ def _decode(key: str, data: bytes, encoding: str) -> str:
             f"{key}: is not {encoding}: byte {data[where : where + 1]!r} at position {where}; "
             "set `encoding` in the catalogue file (for example cp1252 or utf-16)"
         ) from error
-    except LookupError as error:
-        raise DropError(f"{key}: `encoding` {encoding!r} is not an encoding that Python knows") from error
     text = text.removeprefix("\ufeff").lstrip("\r\n")
     if not text.strip():
         raise DropError(f"{key}: is empty (0 rows, no header); deliver it again")
     return text if text.endswith("\n") else text + "\n"
+
+
+def _holds_swallowed_rows(table: Any, delimiter: str) -> bool:
+    """Whether a cell spans lines and has delimiters in the later ones: perhaps rows behind an unclosed quote."""
+    pattern = rf"\n[^\n]*{re.escape(delimiter)}"
+    return any(pc.any(pc.match_substring_regex(column, pattern)).as_py() for column in table.columns)
 
 
 def _mark_unclosed(text: str, delimiter: str, columns: int) -> tuple[str, int, str, list[str]]:
