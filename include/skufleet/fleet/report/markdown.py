@@ -1,0 +1,78 @@
+"""The short summary, in Markdown: for a task's log and the orchestrator's UI."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+import pandas as pd
+
+from include.skufleet.fleet.report.data import ReportData
+from include.skufleet.fleet.report.figures import pool
+from include.skufleet.fleet.report.reasons import group_reasons
+from include.skufleet.fleet.report.words import cut, duration, number, percent, signed, text
+
+MOST_REASONS = 5
+_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
+
+
+def render_markdown(data: ReportData) -> str:
+    """Headline table, the most frequent reasons for what was not trained, and where the report is.
+
+    SKU names and reasons come from outside: they are escaped, and kept on one line.
+    """
+    parts = [f"## Fleet report: {escape(data.catalogue)}, {data.as_of:%Y-%m-%d}", _write_headline(data)]
+    if data.lost_chunks:
+        parts.append(f"**Chunks lost: {len(data.lost_chunks)}** ({escape(cut(', '.join(data.lost_chunks), 200))})")
+    if data.rejected_drops:
+        drops = [f"- {escape(cut(key))}: {escape(cut(reason, 200))}" for key, reason in data.rejected_drops.items()]
+        parts.append("\n".join(["**Drops rejected**", "", *_cap(drops)]))
+    for outcome in ("failed", "quarantined", "fallback", "skipped"):
+        if lines := _write_reasons(data.results, outcome):
+            parts.append("\n".join([f"**{outcome.capitalize()}: why**", "", *lines]))
+    places = [("Report", data.report_uri), ("All results", data.results_uri)]
+    where = [f"{name}: `{write_address(uri)}`" for name, uri in places if uri]
+    web = {title: url for title, url in data.links.items() if url.startswith(("http://", "https://"))}
+    where += [f"[{escape(title)}]({write_address(url)})" for title, url in web.items()]
+    return "\n\n".join([*parts, " · ".join(where)]).strip() + "\n"
+
+
+def escape(value: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    line = " ".join(text(value).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", line)
+
+
+def write_address(uri: str) -> str:
+    """An address without the characters that end a link or a code span."""
+    return quote(text(uri), safe="/:?#@!$&'*+,;=%-._~")
+
+
+def _write_headline(data: ReportData) -> str:
+    fleet, outcomes = pool(data.results), data.outcomes
+    accounted = f"{len(data.results):,} of {data.planned:,}" + ("" if data.planned == len(data.results) else " **(!)**")
+    rows = [
+        ("SKUs accounted for", "dry run: planned only" if data.dry_run else accounted),
+        *((outcome, f"{count:,}") for outcome, count in outcomes.items()),
+        ("promoted to production", f"{data.promoted:,} of {len(data.decisions):,} new versions"),
+        ("fleet WAPE", f"{percent(fleet.wape)} (seasonal naive {percent(fleet.baseline_wape)})"),
+        ("error saved", signed(fleet.gain)),
+        ("fleet bias", f"{signed(fleet.bias)} (seasonal naive {signed(fleet.baseline_bias)})"),
+        ("backtested", f"{fleet.skus:,} SKUs, {number(fleet.units)} units"),
+        ("time", duration(data.seconds)),
+    ]
+    return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _write_reasons(results: pd.DataFrame, outcome: str) -> list[str]:
+    if results.empty:
+        return []
+    groups = group_reasons(results[results["outcome"] == outcome])
+    return _cap(
+        [f"- {count:,} × {'for example ' if count > 1 else ''}{escape(cut(example, 200))}" for count, example in groups]
+    )
+
+
+def _cap(lines: list[str]) -> list[str]:
+    more = len(lines) - MOST_REASONS
+    return lines if more <= 0 else [*lines[:MOST_REASONS], f"- and {more:,} more: see the report"]
