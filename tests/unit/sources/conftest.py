@@ -58,10 +58,13 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait(20)
 
 
+def open_bucket(endpoint: str, name: str) -> ObjectStore:
+    opened = open_store(name, {**_KEYS, "AWS_ENDPOINT_URL_S3": endpoint})
+    opened.ensure_bucket()
+    return opened
+
+
 @pytest.fixture
 def store(s3_endpoint: str, request: pytest.FixtureRequest) -> ObjectStore:
     """An empty bucket, named after the test."""
-    bucket = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:50].strip("-")
-    opened = open_store(bucket, {**_KEYS, "AWS_ENDPOINT_URL_S3": s3_endpoint})
-    opened.ensure_bucket()
-    return opened
+    return open_bucket(s3_endpoint, re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:50].strip("-"))
