@@ -70,10 +70,10 @@ def _sum_actuals(frame: pd.DataFrame | None, data: ReportData) -> pd.Series:
     """
     if frame is None:
         return pd.Series(dtype=float, index=pd.DatetimeIndex([]))
-    dated = frame.assign(date=pd.to_datetime(frame["date"]), row=1.0)
-    units, rows = (
-        dated.pivot_table(column, "date", "store", aggfunc=_sum_strictly, dropna=False) for column in ("units", "row")
-    )
+    dated = frame.assign(date=pd.to_datetime(frame["date"]), row=1)
+    rows = dated.pivot_table("row", "date", "store", aggfunc="sum")
+    known = dated.pivot_table("units", "date", "store", aggfunc="count")
+    units = dated.pivot_table("units", "date", "store", aggfunc="sum").where(known == rows)
     if len(units):
         days = 1 if data.frequency == "D" else 7
         every = pd.date_range(units.index[0], units.index[-1], freq=f"{days}D")
@@ -82,10 +82,6 @@ def _sum_actuals(frame: pd.DataFrame | None, data: ReportData) -> pd.Series:
     unknown = units.isna() & active & (rows.notna() if data.gaps == "zero" else True)
     total = units.sum(axis=1).where(active.any(axis=1) & ~unknown.any(axis=1))
     return total.tail(MOST_PERIODS)
-
-
-def _sum_strictly(values: pd.Series) -> float:
-    return float(values.sum(skipna=False))
 
 
 def _sum_backtest(frame: pd.DataFrame | None) -> pd.DataFrame:
