@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote
 
@@ -69,27 +69,32 @@ def ensure_table(store: ObjectStore, key: str, schema: Any, buckets: int) -> Any
     """
     table = open_table(store, key)
     if table is None:
-        with _delta_errors(store.uri(key)):
-            DeltaTable.create(
-                store.uri(key),
-                schema=schema,
-                mode="ignore",
-                partition_by=["bucket"],
-                storage_options=dict(store.storage_options),
-                # A model names the table version it was trained on, so versions have to stay readable.
-                configuration={
-                    "delta.appendOnly": "true",
-                    "delta.checkpointInterval": "10",
-                    "delta.logRetentionDuration": "interval 3650 days",
-                    _BUCKETS: str(buckets),
-                },
-                raise_if_key_not_exists=False,
-            )
+        _create_table(store, key, schema, buckets)
         table = open_table(store, key)
     if table is None:
         raise ServiceUnavailableError(f"{store.uri(key)}: the table was created and cannot be seen; try again later")
     check_buckets(store, key, table, buckets)
     return table
+
+
+def _create_table(store: ObjectStore, key: str, schema: Any, buckets: int) -> None:
+    """Create the table, unless somebody else does so at this moment."""
+    with _delta_errors(store.uri(key)), suppress(CommitFailedError):
+        DeltaTable.create(
+            store.uri(key),
+            schema=schema,
+            mode="ignore",
+            partition_by=["bucket"],
+            storage_options=dict(store.storage_options),
+            # A model names the table version it was trained on, so versions have to stay readable.
+            configuration={
+                "delta.appendOnly": "true",
+                "delta.checkpointInterval": "10",
+                "delta.logRetentionDuration": "interval 3650 days",
+                _BUCKETS: str(buckets),
+            },
+            raise_if_key_not_exists=False,
+        )
 
 
 def check_buckets(store: ObjectStore, key: str, table: Any, buckets: int) -> None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from include.skufleet.errors import DropError, ServiceUnavailableError
 from include.skufleet.lake.buckets import bucket_of
-from include.skufleet.lake.delta import append, compact_if_scattered, ensure_table, has_drop, open_table
+from include.skufleet.lake.delta import append, check_buckets, compact_if_scattered, ensure_table, has_drop, open_table
 from include.skufleet.lake.drops import Drop, list_drops, make_drop, record_ingested, record_rejected, was_rejected
 from include.skufleet.lake.grouping import indices_of, rank_values
 from include.skufleet.lake.index import Index, index_rows, merge_indexes
@@ -69,6 +69,8 @@ class FeedResult:
         table: the Delta table at its newest version; ``None`` when nothing was ever ingested.
         base: its version before; -1 when it did not exist.
         version: its version now, as far as this ingestion has seen.
+        checked: the version against which all drops not yet added were compared; ``None`` once somebody else's commits
+            came between: from then on every batch is compared again.
         listed: drops in the folder.
         ingested: drops that were added.
         rejections: why drops were rejected.
@@ -81,6 +83,7 @@ class FeedResult:
     table: Any | None
     base: int
     version: int
+    checked: int | None
     listed: int
     ingested: int = 0
     rejections: list[str] = field(default_factory=list)
@@ -109,9 +112,11 @@ def ingest_feed(store: ObjectStore, feed: Feed) -> FeedResult:
         ServiceUnavailableError: S3 does not answer, or other writers win every time; what was committed stays.
     """
     table = open_table(store, feed.key)
+    if table is not None:
+        check_buckets(store, feed.key, table, feed.buckets)
     drops = list_drops(store, feed.folder)
     base = -1 if table is None else table.version()
-    result = FeedResult(table, base, base, len(drops))
+    result = FeedResult(table, base, base, max(base, 0), len(drops))
     fresh, known = _choose(store, feed, table, drops)
     batch: list[_Outcome] = []
     rows = 0
@@ -202,17 +207,20 @@ def _commit(store: ObjectStore, feed: Feed, batch: Sequence[_Outcome], result: F
     fresh, own = list(batch), True
     for _ in range(_ATTEMPTS):
         before = table.version()
-        if before != max(result.version, 0):
+        if before != result.checked:
             own, fresh = False, [outcome for outcome in fresh if not has_drop(table, outcome.drop.id)]
         rows = _assemble(fresh, feed)
         if not fresh or append(table, rows, {outcome.drop.id: outcome.drop.seq for outcome in fresh}):
+            # After a commit delta-rs may go on to a later version, with drops of others that nobody looked at yet.
             result.table, result.version = table, table.version()
+            result.checked = result.version if own and result.version == before + 1 else None
             result.ingested += len(fresh)
             result.rows += rows.num_rows
             for outcome in fresh:
                 result.set_aside.update(set_aside[outcome.drop.id])
-            own = own and result.added is not None and result.version == before + 1
-            result.added = merge_indexes([result.added, index_rows(rows)]) if own and result.added else None
+            if result.added is not None:
+                parts = [result.added, index_rows(rows)]
+                result.added = None if result.checked is None else merge_indexes(parts)
             return {outcome.drop.id for outcome in batch}
         table = ensure_table(store, feed.key, feed.schema, feed.buckets)
     raise ServiceUnavailableError(

@@ -175,7 +175,7 @@ def _nothing(store: ObjectStore, catalogue: Catalogue, sales: FeedResult) -> str
         )
     if sales.rejections:
         return f"{where}: none of {sales.listed} drops can be read; the first: {sales.rejections[0]}"
-    if sales.ingested or sales.left:
+    if sales.table is not None or sales.left:
         return f"{where}: {sales.listed} drops, and not one usable row in them; see the ledger and `{command}`"
     return (
         f"{where}: all {sales.listed} drops were rejected by earlier ingestions under the same settings; the reasons "

@@ -10,19 +10,14 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
+from lake_shop import Shop, make_catalogue
 
-from include.skufleet.config import Catalogue
-from include.skufleet.lake.ingest import IngestSummary, ingest
 from include.skufleet.lake.store import ObjectStore, open_store
 
 ROOT = Path(__file__).resolve().parents[3]
-TODAY = date(2026, 6, 30)
 
 
 @pytest.fixture(scope="session")
@@ -80,42 +75,6 @@ def store(s3: dict[str, str]) -> ObjectStore:
     opened = open_store(f"bucket-{uuid.uuid4().hex[:12]}", s3)
     opened.ensure_bucket()
     return opened
-
-
-@dataclass
-class Shop:
-    """A small retailer: a catalogue, and its landing in an empty bucket."""
-
-    store: ObjectStore
-    catalogue: Catalogue
-
-    def drop(self, name: str, *rows: str, header: str = "sku,store,date,units", folder: str = "sales") -> None:
-        """Deliver a CSV file."""
-        self.put(name, "\n".join([header, *rows]) + "\n", folder)
-
-    def put(self, name: str, content: str | bytes, folder: str = "sales") -> None:
-        """Deliver a file."""
-        data = content.encode() if isinstance(content, str) else content
-        self.store.put(f"landing/shop/{folder}/{name}", data)
-
-    def ingest(self, today: date = TODAY) -> IngestSummary:
-        return ingest(self.store, self.catalogue, today)
-
-    def with_sales(self, **sales: Any) -> Shop:
-        """The same landing under other settings of ``landing.sales``."""
-        return Shop(self.store, make_catalogue(**sales))
-
-
-def make_catalogue(landing: dict[str, Any] | None = None, **sales: Any) -> Catalogue:
-    """A catalogue file as small as can be."""
-    columns = {"sku": "sku", "store": "store", "date": "date", "units": "units"}
-    return Catalogue.model_validate(
-        {
-            "name": "shop",
-            "landing": {"prefix": "landing/shop", "sales": {"columns": columns} | sales, **(landing or {})},
-            "fleet": {"buckets": 4},
-        }
-    )
 
 
 @pytest.fixture

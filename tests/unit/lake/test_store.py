@@ -180,5 +180,5 @@ def test_a_server_that_is_down_is_transient() -> None:
         "AWS_SECRET_ACCESS_KEY": "b",
         "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
     }
-    with pytest.raises(ServiceUnavailableError, match="S3 does not answer.*is the server up"):
+    with pytest.raises(ServiceUnavailableError, match=r"S3 does not answer.*is the server up"):
         open_store("some-bucket", environ).list("x")
