@@ -100,6 +100,10 @@ class Panel:
             raise DataError(f"panel of SKU {self.sku!r}: season {self.season_length}, frequency {self.frequency!r}")
         if np.any(self.units < 0) or np.any(np.isinf(self.units)):
             raise DataError(f"panel of SKU {self.sku!r}: units must be NaN or finite and >= 0")
+        if self.price is not None and (np.any(self.price <= 0) or np.any(np.isinf(self.price))):
+            raise DataError(f"panel of SKU {self.sku!r}: prices must be NaN or finite and > 0")
+        if not all(np.isfinite(values).all() for values in (self.indicators, *self.flags.values())):
+            raise DataError(f"panel of SKU {self.sku!r}: events and flags must be finite")
 
     @property
     def horizon(self) -> int:

@@ -27,6 +27,7 @@ KEYS = ("format", "kind", "sku", "stores", "as_of", "frequency", "horizon", "sea
 DAYS = {"D": 1, "W": 7}
 EPOCH = np.datetime64("1970-01-05")  # a Monday: position 0 of every season
 SEPARATOR = "|"
+STORE_PARAMETERS = ("level", "fade", "cap", "usual_price", "last_price")  # of the regression
 
 
 class Inputs:
@@ -95,7 +96,7 @@ def relative_price(price: Array, usual: Array, limits: Any) -> Array:
 
 def _predict_regression(parameters: Json, inputs: Inputs) -> Array:
     """Level x season x exp(linear predictor), at most the store's cap."""
-    take = {name: _at(parameters[name], inputs.store) for name in ("level", "fade", "cap", "usual_price")}
+    take = {name: _at(parameters[name], inputs.store) for name in STORE_PARAMETERS}
     linear = take["fade"] * inputs.lead
     waves = harmonics(inputs.date, inputs.frequency)
     for name, weight in parameters["waves"].items():
@@ -104,8 +105,10 @@ def _predict_regression(parameters: Json, inputs: Inputs) -> Array:
         for name, weight in weights.items():
             if name in given:
                 linear = linear + weight * given[name]
-    if inputs.price is not None and parameters["price"]:
-        linear = linear + parameters["price"] * relative_price(inputs.price, take["usual_price"], parameters["limits"])
+    if parameters["price"]:
+        price = take["last_price"] if inputs.price is None else inputs.price
+        price = np.where(np.isfinite(price), price, take["last_price"])
+        linear = linear + parameters["price"] * relative_price(price, take["usual_price"], parameters["limits"])
     expected = take["level"] * _season_at(parameters["season"], inputs) * np.exp(np.clip(linear, -20.0, 20.0))
     capped: Array = np.minimum(expected, take["cap"])
     return capped

@@ -15,17 +15,25 @@ from include.skufleet.forecasting.levels import decay, season_factors, season_po
 from include.skufleet.forecasting.panel import Bools, Floats, Panel
 from include.skufleet.forecasting.scoring import harmonics, relative_price
 
-HALF_LIVES: dict[str, tuple[float, ...]] = {"D": (7.0, 28.0, 112.0), "W": (2.0, 6.0, 26.0)}
+HALF_LIVES: dict[str, tuple[float, ...]] = {"D": (7.0, 14.0, 56.0), "W": (2.0, 4.0, 12.0)}
 WINDOW: dict[str, int] = {"D": 728, "W": 208}
 MOST_ROWS = 12_000
 FEWEST_ROWS = 30
 PRICE_HALF_LIFE: dict[str, float] = {"D": 56.0, "W": 8.0}
-STORE_PSEUDO_UNITS = 50.0
 
-# Pseudo-units with which each group of coefficients is held at 0.
+# Pseudo-units (times the dispersion) with which each group of coefficients is held at 0. Chosen by backtest; the level
+# at the cutoff already follows the year, so the year's waves are held hardest.
 RIDGE: Mapping[str, float] = {
-    "season": 5.0, "wave": 20.0, "event": 10.0, "flag": 5.0, "price": 5.0, "momentum": 5.0, "fade": 5.0,
-}  # fmt: skip
+    "base": 1000.0,
+    "season": 1000.0,
+    "year": 50_000.0,
+    "month": 1000.0,
+    "event": 50.0,
+    "flag": 50.0,
+    "price": 20.0,
+    "momentum": 500.0,
+    "fade": 500.0,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +61,9 @@ class PoissonRegression:
     at the block's start, so the levels are features as they will be in use and nothing is fed back. The offset is the
     mean of three exponentially weighted levels; X holds the season position, harmonics of month and year, events,
     flags, log price against the usual price, the levels' log ratios (short and long against the mean) and their
-    products with the lead. One correction per store, shrunk by pseudo-units. A forecast is at most ``guard`` times the
-    store's largest known value.
+    products with the lead. The penalty grows with the data's dispersion (quasi-Poisson), so that erratic demand
+    teaches less. A store differs by its level and season factors. A forecast is at most ``guard`` times the store's
+    largest known value.
 
     Attributes:
         guard: multiple of the largest known value that no forecast exceeds.
@@ -75,46 +84,41 @@ class PoissonRegression:
         usual = _usual_price(panel)
         training = _choose_training(panel)
         design = _make_design(panel, training, levels, usual, positions)
-        offset = levels[0][:, training.origins] * season[:, positions[training.targets]]
+        offset = np.nan_to_num(levels[0][:, training.origins] * season[:, positions[training.targets]])
         actual = panel.units[:, training.targets]
-        mean = (
-            np.nan_to_num(panel.units).sum(1, keepdims=True) / np.maximum((~np.isnan(panel.units)).sum(1), 1)[:, None]
-        )
-        used = ~np.isnan(actual) & (np.nan_to_num(offset) > 1e-3 * mean)
+        # A level that has all but vanished says nothing of the ratio to it.
+        used = ~np.isnan(actual) & (offset > 1e-3 * np.nan_to_num(panel.units).mean(axis=1, keepdims=True))
         weights = self._solve(design, offset, actual, used)
-        linear = sum((weights[key] * column for key, column in design.columns.items()), np.zeros(actual.shape))
-        expected = np.where(used, np.nan_to_num(offset) * np.exp(np.clip(linear + weights["", ""], -20, 20)), 0.0)
-        correction = (np.where(used, actual, 0.0).sum(1) + STORE_PSEUDO_UNITS) / (expected.sum(1) + STORE_PSEUDO_UNITS)
         momentum = _momentum(levels, np.array([panel.dates.size - 1]))
-        start = weights["", ""] + sum(weights["momentum", name] * ratio[:, 0] for name, ratio in momentum.items())
-        fade = sum(weights["fade", name] * ratio[:, 0] for name, ratio in momentum.items())
-        shift = np.array([weights.get(("season", str(p)), 0.0) for p in range(panel.season_length)])
+        shift = {
+            group: sum(weights[group, name] * ratio[:, 0] for name, ratio in momentum.items())
+            for group in ("momentum", "fade")
+        }
+        steps = np.array([weights.get(("season", str(step)), 0.0) for step in range(panel.season_length)])
         return pack(
             self.name,
             panel,
             {
-                "level": np.nan_to_num(levels[0][:, -1] * np.exp(start) * correction),
-                "fade": np.nan_to_num(fade),
-                "season": season * np.exp(shift),
-                "waves": _of_group(weights, "wave"),
+                "level": np.nan_to_num(levels[0][:, -1]) * np.exp(weights["base", ""] + shift["momentum"]),
+                "fade": shift["fade"],
+                "season": season * np.exp(steps),
+                "waves": {**_of_group(weights, "year"), **_of_group(weights, "month")},
                 "events": _of_group(weights, "event"),
                 "flags": _of_group(weights, "flag"),
-                "price": weights.get(("price", ""), 0.0),
-                "usual_price": usual[:, -1] if usual is not None else np.ones(len(panel.stores)),
-                "limits": design.limits,
                 "cap": self.guard * np.nan_to_num(panel.units).max(axis=1),
+                **_price_parameters(panel, weights, usual, design.limits),
             },
         )
 
     def _solve(self, design: _Design, offset: Floats, actual: Floats, used: Bools) -> dict[tuple[str, str], float]:
-        """Coefficient of each column, and the intercept under ``("", "")``; all 0 with too little to learn from."""
+        """Coefficient of each column; all 0 with too little to learn from."""
         # Imported here: it takes seconds, and a process that only predicts never needs it.
         from sklearn import config_context
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import PoissonRegressor
 
         keys = list(design.columns)
-        nothing = dict.fromkeys([*keys, ("", "")], 0.0)
+        nothing = dict.fromkeys(keys, 0.0)
         if used.sum() < FEWEST_ROWS or not actual[used].any():
             return nothing
         scale = np.array([self.ridge[group] ** -0.5 for group, _ in keys])
@@ -123,20 +127,36 @@ class PoissonRegression:
             matrix[row] = np.broadcast_to(design.columns[key], used.shape)[used]
         matrix *= scale[:, None]
         exposure = offset[used]
+        sold = actual[used]
+        dispersion = max(1.0, float(np.mean(np.square(sold - exposure) / exposure)))
         # scikit-learn divides the likelihood by the sum of weights: this alpha is one pseudo-unit per coefficient.
-        alpha = max(1.0 / float(exposure.sum()), 1e-7)
-        model = PoissonRegressor(alpha=alpha, solver="newton-cholesky", tol=1e-4, max_iter=30)
+        alpha = max(dispersion / float(exposure.sum()), 1e-7)
+        model = PoissonRegressor(alpha=alpha, fit_intercept=False, solver="newton-cholesky", tol=1e-4, max_iter=30)
         with warnings.catch_warnings(), config_context(assume_finite=True, skip_parameter_validation=True):
             warnings.simplefilter("ignore", ConvergenceWarning)  # the last iterate of a penalised fit is still usable
-            model.fit(matrix.T, actual[used] / exposure, sample_weight=exposure)
-        coefficients = np.append(model.coef_ * scale, model.intercept_)
+            model.fit(matrix.T, sold / exposure, sample_weight=exposure)
+        coefficients = model.coef_ * scale
         if not np.isfinite(coefficients).all():
             return nothing
-        return dict(zip([*keys, ("", "")], coefficients.tolist(), strict=True))
+        return dict(zip(keys, coefficients.tolist(), strict=True))
 
 
 def _of_group(weights: Mapping[tuple[str, str], float], group: str) -> dict[str, float]:
     return {name: weight for (kind, name), weight in weights.items() if kind == group}
+
+
+def _price_parameters(
+    panel: Panel, weights: Mapping[tuple[str, str], float], usual: Floats | None, limits: tuple[float, float]
+) -> dict[str, float | list[float] | tuple[float, float]]:
+    """Elasticity, and per store the usual and the last price; 0 where unknown, which is no effect."""
+    unknown = np.full(len(panel.stores), np.nan)
+    last = unknown if panel.price is None else panel.price[:, panel.dates.size - 1]
+    return {
+        "price": weights.get(("price", ""), 0.0),
+        "usual_price": np.nan_to_num(unknown if usual is None else usual[:, -1]).tolist(),
+        "last_price": np.nan_to_num(last).tolist(),
+        "limits": limits,
+    }
 
 
 def _mix_levels(panel: Panel, factors: Floats) -> list[Floats]:
@@ -184,12 +204,13 @@ def _make_design(
     panel: Panel, training: _Training, levels: list[Floats], usual: Floats | None, positions: Ints
 ) -> _Design:
     """The regression's columns over the training periods."""
-    targets, columns = training.targets, {}
+    targets = training.targets
+    columns: dict[tuple[str, str], Floats] = {("base", ""): np.ones((1, 1))}
     if panel.season_length <= 31:
         for position in range(panel.season_length):
             columns["season", str(position)] = (positions[targets] == position)[None, :] * 1.0
     for name, wave in harmonics(panel.dates[targets], panel.frequency).items():
-        columns["wave", name] = wave[None, :]
+        columns[name.split("_")[0], name] = wave[None, :]
     for row, event in enumerate(panel.events):
         if panel.indicators[row, targets].any():
             columns["event", event] = panel.indicators[row, targets][None, :]
