@@ -340,7 +340,8 @@ def _delta_options(
     options = {"AWS_REGION": region, "aws_conditional_put": "etag", "timeout": "60s", "connect_timeout": "5s"}
     options |= {"max_retries": str(ATTEMPTS), "retry_timeout": "60s"}
     if endpoint:
-        options["AWS_ENDPOINT_URL"] = endpoint
+        # delta-rs prefers the second name, and would take it from the environment if only the first were given.
+        options["AWS_ENDPOINT_URL"] = options["AWS_ENDPOINT_URL_S3"] = endpoint
         options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = "false"
         if endpoint.startswith("http://"):
             options["AWS_ALLOW_HTTP"] = "true"
