@@ -19,7 +19,7 @@ One Dag per file in `include/catalogues/`; a file that is wrong shows as an impo
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, TriggerRule, dag, get_parsing_context
@@ -30,6 +30,7 @@ from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.params import current_run, retrain_params
 from include.skufleet.orchestration.retries import SpreadBackoff
+from include.skufleet.orchestration.schedule import from_now_on
 
 
 def retrain_dag(catalogue: Catalogue) -> DAG:
@@ -39,8 +40,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
         dag_id=f"retrain_{catalogue.name}",
         description=catalogue.description,
         doc_md=__doc__,
-        schedule=catalogue.schedule,
-        start_date=datetime(2024, 1, 1),  # noqa: DTZ001 -- Airflow reads it as UTC
+        schedule=from_now_on(catalogue.schedule),
         catchup=False,
         max_active_runs=1,
         params=retrain_params(),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.dags.conftest import ROOT, read_dags
-
 from include.skufleet import config
+from tests.dags.conftest import ROOT, read_dags
 
 
 def copy_catalogues(folder: Path, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -10,10 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from include.skufleet.cli.airflow_api import AirflowApi
 from include.skufleet.cli.land import land_data
 from include.skufleet.cli.retrain import retrain_and_watch
 from include.skufleet.errors import SkufleetError
-from include.skufleet.local.stack import Stack
+from include.skufleet.local.__main__ import show_progress
+from include.skufleet.local.settings import load_settings
+from include.skufleet.local.stack import Access, up
 
 DEMO = "demo"
 
@@ -54,15 +58,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(_: argparse.Namespace, console: Console) -> int:
-    stack = _start(console)
-    end = datetime.now(UTC).date() - timedelta(days=1)
-    land_data(stack, DEMO, None, (), end, console)
-    return retrain_and_watch(stack, DEMO, {"as_of": end.isoformat()}, console)
+    access = _start(console)
+    end = _yesterday()
+    land_data(DEMO, None, (), end, console)
+    return retrain_and_watch(_airflow(access), DEMO, {"as_of": end.isoformat()}, console)
 
 
 def _import(options: argparse.Namespace, console: Console) -> int:
-    end = datetime.now(UTC).date() - timedelta(days=1)
-    land_data(_start(console), options.catalogue, options.source, _split(options.stores), end, console)
+    _start(console)
+    land_data(options.catalogue, options.source, _split(options.stores), _yesterday(), console)
     return 0
 
 
@@ -73,14 +77,29 @@ def _trigger(options: argparse.Namespace, console: Console) -> int:
         "force": options.force,
         "dry_run": options.dry_run,
     }
-    return retrain_and_watch(_start(console), options.catalogue, conf, console)
+    return retrain_and_watch(_airflow(_start(console)), options.catalogue, conf, console)
 
 
-def _start(console: Console) -> Stack:
+def _start(console: Console) -> Access:
     """The running stack, started where it is not; its variables become this process's environment."""
-    stack = Stack.up(console)
-    os.environ.update(stack.environment)
-    return stack
+    settings = load_settings()
+    with console.status("starting PostgreSQL, S3, MLflow and Airflow"):
+        access = up(settings, show_progress)
+    os.environ.update(access.environment)
+    console.print(f"  Airflow  {access.airflow_url}   login in [bold]{settings.paths.shown(access.login)}[/]")
+    console.print(f"  MLflow   {access.mlflow_url}")
+    return access
+
+
+def _airflow(access: Access) -> AirflowApi:
+    """Airflow's API, logged in as the first user of the stack's login file."""
+    username, password = next(iter(json.loads(access.login.read_text(encoding="utf-8")).items()))
+    return AirflowApi(access.airflow_url, username, password)
+
+
+def _yesterday() -> date:
+    """The last complete day: the simulated chain has delivered up to it."""
+    return datetime.now(UTC).date() - timedelta(days=1)
 
 
 def _split(text: str) -> tuple[str, ...]:

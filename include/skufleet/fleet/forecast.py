@@ -2,56 +2,96 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pandas as pd
 
 from include.skufleet.config import Catalogue
+from include.skufleet.errors import PermanentError
 from include.skufleet.fleet.chunk_data import load_chunk
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.inputs import forecast_inputs
 from include.skufleet.fleet.run import Run
 from include.skufleet.forecasting.scoring import predict
 from include.skufleet.lake.publishing import publish, read_published
-from include.skufleet.registry.client import load_parameters
-from include.skufleet.registry.records import RegisteredVersion
 
+log = logging.getLogger(__name__)
+
+ServedBy = Literal["production", "archived", "fallback"]
 COLUMNS = ["sku", "store", "date", "y_hat", "model_name", "model_version", "served_by"]
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The version that answers for a SKU."""
+
+    sku: str
+    name: str
+    version: int
+    artifact_uri: str
+    served_by: ServedBy
 
 
 def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]:
     """Write ``sku, store, date, y_hat, model_name, model_version, served_by`` for every active series and the horizon.
 
-    ``served_by`` is ``production``, or ``fallback`` where no model in production can serve a series: there the
-    seasonal naive (or zero demand) answers, so that every active series ends with a forecast.
+    ``served_by`` says who answers: ``production``; ``archived``, the run's own version, where the run is of the past
+    and what is in production knows days that the run must not; or ``fallback``, where no trained model can serve a
+    series: there the seasonal naive (or zero demand) answers, so that every active series ends with a forecast.
 
-    The forecasts are published, by moving the catalogue's pointer, unless newer ones already are.
+    The forecasts are published, by moving the catalogue's pointer, unless those of a later ``as_of`` already are.
 
     Returns:
         Small JSON: series, rows, how many are served by what, and where the forecasts are.
     """
     plan = clients.store.get_json(run.plan_key)
-    production = clients.registry.production(catalogue.name)
-    keys, served, series = [], {"production": 0, "fallback": 0}, 0
+    serving = _choose_versions(clients, catalogue, run)
+    keys, served = [], Counter({"production": 0, "archived": 0, "fallback": 0})
     for chunk in plan["chunks"]:
         asked = _read_inputs(clients, catalogue, run, chunk["chunk"])
-        frame = _forecast_chunk(clients, asked, {sku: production[sku] for sku in chunk["skus"] if sku in production})
+        frame = _forecast_chunk(clients, asked, {sku: serving[sku] for sku in chunk["skus"] if sku in serving})
         key = f"{run.forecast_folder}/part-{chunk['chunk']}.parquet"
         clients.store.put_frame(key, frame)
         keys.append(key)
-        one_per_series = frame.drop_duplicates(["sku", "store"])
-        series += len(one_per_series)
-        for name, number in one_per_series["served_by"].value_counts().items():
-            served[str(name)] += int(number)
-    published = _publish(clients, catalogue, run, keys)
+        served.update(frame.drop_duplicates(["sku", "store"])["served_by"])
     return {
-        "series": series,
-        "rows": series * catalogue.horizon,
-        "served_by": served,
-        "published": published,
+        "series": served.total(),
+        "rows": served.total() * catalogue.horizon,
+        "served_by": dict(served),
+        "published": _publish(clients, catalogue, run, keys),
         "forecasts": clients.store.uri(run.forecast_folder),
     }
+
+
+def _choose_versions(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Serving]:
+    """SKU -> the version that answers: production, unless it was trained after the run's date."""
+    own = {
+        str(row["sku"]): Serving(
+            sku=str(row["sku"]),
+            name=str(row["registered_name"]),
+            version=int(row["version"]),
+            artifact_uri=str(row["artifact_uri"]),
+            served_by="archived" if row["outcome"] == "trained" else "fallback",
+        )
+        for row in clients.store.get_frame(run.results_key).to_dict("records")
+        if row["version"] > 0
+    }
+    in_production = {
+        sku: Serving(
+            sku=sku,
+            name=item.name,
+            version=item.version,
+            artifact_uri=item.artifact_uri,
+            served_by="production" if item.outcome == "trained" else "fallback",
+        )
+        for sku, item in clients.registry.production(catalogue.name).items()
+        if item.as_of <= run.as_of.isoformat()
+    }
+    return own | in_production
 
 
 def _read_inputs(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> pd.DataFrame:
@@ -62,20 +102,34 @@ def _read_inputs(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -
     return forecast_inputs(load_chunk(clients, catalogue, run, chunk), catalogue)
 
 
-def _forecast_chunk(clients: Clients, asked: pd.DataFrame, production: Mapping[str, RegisteredVersion]) -> pd.DataFrame:
+def _forecast_chunk(clients: Clients, asked: pd.DataFrame, serving: Mapping[str, Serving]) -> pd.DataFrame:
     """Every row of ``asked`` with a forecast."""
-    artifacts = load_parameters(production.values(), clients.get_artifact)
+    artifacts = _load(clients, serving)
     frames = [
-        _forecast_sku(str(sku), rows, production.get(str(sku)), artifacts.get(str(sku)))
+        _forecast_sku(str(sku), rows, serving.get(str(sku)), artifacts.get(str(sku)))
         for sku, rows in asked.groupby("sku", sort=True)
     ]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
 
 
+def _load(clients: Clients, serving: Mapping[str, Serving]) -> dict[str, dict[str, Any]]:
+    """The parameters of each model; one that cannot be read is left out, and its series get the fallback."""
+    try:
+        return clients.registry.load_parameters(serving.values(), clients.get_artifact)
+    except PermanentError:
+        found: dict[str, dict[str, Any]] = {}
+        for sku, item in serving.items():
+            try:
+                found |= clients.registry.load_parameters([item], clients.get_artifact)
+            except PermanentError:
+                log.warning("SKU %r: version %d cannot be read: fallback", sku, item.version, exc_info=True)
+        return found
+
+
 def _forecast_sku(
-    sku: str, asked: pd.DataFrame, version: RegisteredVersion | None, artifact: Mapping[str, Any] | None
+    sku: str, asked: pd.DataFrame, serving: Serving | None, artifact: Mapping[str, Any] | None
 ) -> pd.DataFrame:
-    """The model in production where it knows the store, the fallback elsewhere."""
+    """The serving version where it knows the store, the fallback elsewhere."""
     out = pd.DataFrame(
         {
             "sku": sku,
@@ -87,16 +141,15 @@ def _forecast_sku(
             "served_by": "fallback",
         }
     )
-    if version is None or artifact is None:
+    if serving is None or artifact is None:
         return out
     known = out["store"].isin(artifact["stores"]).to_numpy()
     if known.any():
         answer = predict(artifact, asked[known].drop(columns=["fallback"]))
         out.loc[known, "y_hat"] = answer["y_hat"].to_numpy()
-        out.loc[known, "model_name"] = version.name
-        out.loc[known, "model_version"] = int(version.version)
-        if version.outcome == "trained":
-            out.loc[known, "served_by"] = "production"
+        out.loc[known, "model_name"] = serving.name
+        out.loc[known, "model_version"] = serving.version
+        out.loc[known, "served_by"] = serving.served_by
     return out
 
 

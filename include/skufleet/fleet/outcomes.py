@@ -61,6 +61,7 @@ class SkuOutcome:
     mlflow_run_id: str = ""
     fingerprint: str = ""
     seconds: float = 0.0
+    artifact_uri: str = ""
     artifact_bytes: int = 0
     chunk: str = ""
 

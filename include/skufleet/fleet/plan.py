@@ -102,8 +102,8 @@ def _costs(index: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """Bucket and cost (periods of all its series up to ``as_of``) of every SKU that was sold by then."""
     end = pd.Timestamp(as_of)
     sold = index[pd.to_datetime(index["first_date"]) <= end]
-    last = pd.to_datetime(sold["last_date"]).clip(upper=end)
-    cost = (last - pd.to_datetime(sold["first_date"])).dt.days + 1
+    last = pd.to_datetime(sold["last_date"])
+    cost = (last.where(last <= end, end) - pd.to_datetime(sold["first_date"])).dt.days + 1
     frame = pd.DataFrame({"sku": sold["sku"], "bucket": sold["bucket"], "cost": cost.astype(float)})
     return frame.groupby("sku", observed=True).agg(bucket=("bucket", "first"), cost=("cost", "sum"))
 

@@ -19,7 +19,8 @@ from include.skufleet.fleet.report import ReportData, pick_skus, render_html, re
 from include.skufleet.fleet.report.figures import pool
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.stages import read_stage_seconds
-from include.skufleet.lake.history import bucket_of, read_history
+from include.skufleet.lake.buckets import bucket_of
+from include.skufleet.lake.history import read_history
 from include.skufleet.quality.records import ExpectationResult, combine_expectations
 
 PLOTS = 20
@@ -59,7 +60,7 @@ def publish_report(clients: Clients, catalogue: Catalogue, run: Run, links: dict
 
 
 def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
-    """The run in figures. ``complete`` says that every SKU of the plan has exactly one outcome and no chunk was lost."""
+    """The run in figures. ``complete``: every SKU has exactly one outcome and no chunk was lost."""
     fleet, results = pool(data.results), data.results
     accounted = len(results) == results["sku"].nunique() == plan["counts"]["skus"]
     return {
@@ -95,9 +96,9 @@ def raise_if_incomplete(summary: dict[str, Any]) -> None:
     if not summary["complete"]:
         lost = ", ".join(summary["lost_chunks"]) or "none"
         raise PermanentError(
-            f"run {summary['run_id']}: {sum(summary['outcomes'].values())} of {summary['skus']} SKUs are accounted for, "
-            f"lost chunks: {lost}. The rest of the fleet was promoted and forecast. See the logs of these chunks, then "
-            "clear them together with what follows: what they had finished is not done again"
+            f"run {summary['run_id']}: {sum(summary['outcomes'].values())} of {summary['skus']} SKUs are accounted "
+            f"for, lost chunks: {lost}. The rest of the fleet was promoted and forecast. See the logs of these chunks, "
+            "then clear them together with what follows: what they had finished is not done again"
         )
 
 
@@ -126,7 +127,7 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         started=stage_seconds_and_start[1] or now,
         finished=now,
         set_aside=ingested["set_aside"],
-        rejected_drops=ingested["rejected_drops"],
+        rejected_drops=dict(_split_rejection(text) for text in ingested["rejections"]),
         expectations=_expectations(clients, run, chunks),
         stage_seconds=stage_seconds_and_start[0],
         frequency=catalogue.frequency,
@@ -141,6 +142,12 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         lost_chunks=lost,
         dry_run=run.dry_run,
     )
+
+
+def _split_rejection(text: str) -> tuple[str, str]:
+    """A rejection's sentence begins with the object it is about."""
+    name, _, reason = text.partition(": ")
+    return (name, reason) if reason else ("landing", text)
 
 
 def _results(clients: Clients, run: Run, plan: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:

@@ -11,7 +11,7 @@ import logging
 import math
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,16 +24,16 @@ from include.skufleet.fleet.chunk_data import ChunkData, load_chunk
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.inputs import forecast_inputs
 from include.skufleet.fleet.outcomes import SkuOutcome, count, to_frame
-from include.skufleet.fleet.progress import read_checkpoints, write_checkpoint
+from include.skufleet.fleet.progress import join_backtests, read_checkpoints, write_checkpoint
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.train import Draft, describe_error, draft_sku
 from include.skufleet.forecasting import scoring
 from include.skufleet.registry.links import registry_search_url, run_url
 from include.skufleet.registry.package import ModelPackage, demand_signature, pinned
-from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
+from include.skufleet.registry.records import ChunkRun, ModelRecord
 
 CHECKPOINT_SKUS = 25
-"""SKUs that are trained, registered and written down together: a killed task does at most so many again."""
+"""SKUs that are written down together: a killed task does at most so many again."""
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +108,18 @@ class _ChunkWork:
     def do_all(self) -> None:
         """Train and register what no checkpoint knows yet; a checkpoint after each ``CHECKPOINT_SKUS``."""
         to_do = sorted(set(self.data.skus) - set(self.finished["sku"]))
+        self.clients.registry.prepare(self.mlflow_run, to_do)
         for start in range(0, len(to_do), CHECKPOINT_SKUS):
             drafts = [self._draft(sku) for sku in to_do[start : start + CHECKPOINT_SKUS]]
-            self._write_down(self._register(drafts), drafts)
+            outcomes = [self._register(draft) for draft in drafts]
+            self.clients.registry.flush(self.mlflow_run)
+            self._write_down(outcomes, drafts)
             log.info("%s: %d of %d SKUs", self.chunk, len(self.finished), len(self.data.skus))
 
     def write(self) -> pd.DataFrame:
         """The chunk's objects; the results last, since they make the chunk count as done. Returns the results."""
         store = self.clients.store
-        store.put_frame(f"{self.folder}/backtest.parquet", pd.concat(self.backtests, ignore_index=True))
+        store.put_frame(f"{self.folder}/backtest.parquet", join_backtests(self.backtests))
         store.put_frame(f"{self.folder}/quarantine.parquet", self.data.verdict.bad_rows)
         store.put_frame(f"{self.folder}/inputs.parquet", forecast_inputs(self.data, self.catalogue))
         store.put_frame(f"{self.folder}/results.parquet", self.finished)
@@ -135,43 +138,24 @@ class _ChunkWork:
         seconds = round(time.perf_counter() - started, 4)
         return replace(draft, row=replace(draft.row, chunk=self.chunk, seconds=seconds))
 
-    def _register(self, drafts: Sequence[Draft]) -> list[SkuOutcome]:
-        """Register the new models together; where MLflow refuses one of them, one by one, so that it alone fails."""
-        records = {draft.row.sku: self._record(draft) for draft in drafts if draft.artifact is not None}
-        try:
-            versions = self.clients.registry.register_many(self.mlflow_run, list(records.values()))
-            refused: dict[str, PermanentError] = {}
-        except PermanentError:
-            versions, refused = self._register_singly(records)
-        return [self._with_version(draft.row, versions, refused) for draft in drafts]
-
-    def _register_singly(
-        self, records: Mapping[str, ModelRecord]
-    ) -> tuple[dict[str, RegisteredVersion], dict[str, PermanentError]]:
-        versions, refused = {}, {}
-        for sku, record in records.items():
-            try:
-                versions[sku] = self.clients.registry.register(self.mlflow_run, record)
-            except PermanentError as error:
-                log.warning("SKU %r could not be registered", sku, exc_info=True)
-                refused[sku] = error
-        return versions, refused
-
-    def _with_version(
-        self, row: SkuOutcome, versions: Mapping[str, RegisteredVersion], refused: Mapping[str, PermanentError]
-    ) -> SkuOutcome:
-        if row.sku in refused:
-            error = describe_error(refused[row.sku])
-            return replace(row, outcome="failed", reason="could not be registered", step="register", error=error)
-        version = versions.get(row.sku)
-        if version is None:
+    def _register(self, draft: Draft) -> SkuOutcome:
+        """One new version where there is a model to register; a SKU that MLflow refuses fails alone."""
+        row = draft.row
+        if draft.artifact is None:
             return row
+        try:
+            version = self.clients.registry.register(self.mlflow_run, self._record(draft))
+        except PermanentError as error:
+            log.warning("SKU %r could not be registered", row.sku, exc_info=True)
+            text = describe_error(error)
+            return replace(row, outcome="failed", reason="could not be registered", step="register", error=text)
         return replace(
             row,
             registered_name=version.name,
             version=version.version,
             model_id=version.model_id,
             mlflow_run_id=self.mlflow_run.run_id,
+            artifact_uri=version.artifact_uri,
             artifact_bytes=version.artifact_bytes,
         )
 
@@ -198,7 +182,7 @@ class _ChunkWork:
         )
 
     def _write_down(self, outcomes: Sequence[SkuOutcome], drafts: Sequence[Draft]) -> None:
-        backtest = pd.concat([draft.backtest for draft in drafts], ignore_index=True)
+        backtest = join_backtests([draft.backtest for draft in drafts if draft.backtest is not None])
         write_checkpoint(self.clients.store, self.folder, len(self.finished), outcomes, backtest)
         self.finished = pd.concat([self.finished, to_frame(outcomes)], ignore_index=True)
         self.backtests.append(backtest)

@@ -28,8 +28,6 @@ from include.skufleet.quality.records import SkuVerdict
 
 log = logging.getLogger(__name__)
 
-NO_BACKTEST = pd.DataFrame(columns=["sku", "store", "date", "cutoff", "y", "y_hat", "baseline"])
-
 
 @dataclass(frozen=True)
 class Draft:
@@ -38,12 +36,12 @@ class Draft:
     Attributes:
         row: its outcome.
         artifact: the model's parameters, JSON-able; ``None`` where no new version is to be made.
-        backtest: ``sku, store, date, cutoff, y, y_hat, baseline``; no rows for a fallback.
+        backtest: ``sku, store, date, cutoff, y, y_hat, baseline``; ``None`` for a fallback.
     """
 
     row: SkuOutcome
     artifact: Mapping[str, Any] | None = None
-    backtest: pd.DataFrame = NO_BACKTEST
+    backtest: pd.DataFrame | None = None
 
 
 def draft_sku(
@@ -84,7 +82,7 @@ def draft_sku(
         if not verdict.train:
             return _fall_back(replace(row, outcome="fallback"), panel, champion)
         return _train(row, panel, catalogue, champion)
-    except Exception as error:  # noqa: BLE001 -- one bad SKU must not stop the others, whatever it did
+    except Exception as error:
         log.warning("SKU %r could not be trained", sku, exc_info=True)
         return _record_failure(row, panel, champion, error)
 

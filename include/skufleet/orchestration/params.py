@@ -27,7 +27,7 @@ def retrain_params() -> dict[str, Param]:
             type="array",
             items={"type": "string"},
             title="SKUs",
-            description_md="SKU codes or shell patterns such as `DAIRY-*`, one per line. Empty: the whole catalogue.",
+            description_md="SKU codes or shell patterns such as `FRE-*`, one per line. Empty: the whole catalogue.",
         ),
         "force": Param(
             default=False,
