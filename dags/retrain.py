@@ -53,12 +53,12 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
         },
     )
     def retrain_catalogue() -> None:
-        @fleet_task
+        @fleet_task()
         def ingest() -> dict[str, Any]:
             """Bring drops that are new into the history; each drop whole or not at all."""
             return tasks.ingest(current_run(catalogue.name))
 
-        @fleet_task
+        @fleet_task()
         def plan(ingested: dict[str, Any]) -> list[dict[str, str]]:
             """Choose the SKUs to train and pack them into chunks of like cost."""
             return tasks.plan(current_run(catalogue.name), ingested)
@@ -73,7 +73,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             """Move to production what passes the gate, and freeze the release."""
             return tasks.promote(current_run(catalogue.name))
 
-        @fleet_task
+        @fleet_task()
         def forecast() -> dict[str, Any]:
             """Forecast every active series with the model in production, and publish."""
             return tasks.forecast(current_run(catalogue.name))

@@ -35,7 +35,7 @@ class SkufleetPages(AirflowPlugin):
     external_views = _views()
 
     @property
-    def fastapi_apps(self) -> list[dict[str, Any]]:
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # Airflow reads either
         """Built in the API server only; a task's process never gets here."""
         from include.skufleet.orchestration.pages import build_app
 

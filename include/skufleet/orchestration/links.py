@@ -5,7 +5,6 @@ A task returns ``{"links": {...}}`` in its small JSON; each link picks its own a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
@@ -57,6 +56,6 @@ class FleetOperator(_PythonDecoratedOperator):
     operator_extra_links = LINKS
 
 
-def fleet_task(function: Callable[..., Any] | None = None, **arguments: Any) -> TaskDecorator:
-    """``@task`` with the fleet's links."""
-    return task_decorator_factory(function, decorated_operator_class=FleetOperator, **arguments)
+def fleet_task(**arguments: Any) -> TaskDecorator:
+    """``@task(...)`` with the fleet's links."""
+    return task_decorator_factory(decorated_operator_class=FleetOperator, **arguments)

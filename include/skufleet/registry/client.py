@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from include.skufleet.registry.connection import Connection
 from include.skufleet.registry.package import DATA_FILE, read_parameters
@@ -15,6 +15,20 @@ from include.skufleet.registry.runs import find_or_create_run, finish_run
 from include.skufleet.registry.states import ModelState, find_states, hold_in_staging, move_to_production
 
 _READ_THREADS = 8
+
+
+class Stored(Protocol):
+    """A model whose files are somewhere: a ``RegisteredVersion``, for example."""
+
+    @property
+    def sku(self) -> str:
+        """The SKU's code."""
+        ...
+
+    @property
+    def artifact_uri(self) -> str:
+        """The folder of its files."""
+        ...
 
 
 class Registry:
@@ -112,7 +126,7 @@ class Registry:
         hold_in_staging(self._connection, name, version, reason)
 
     def load_parameters(
-        self, versions: Iterable[RegisteredVersion], get_artifact: Callable[[str], bytes], threads: int = _READ_THREADS
+        self, versions: Iterable[Stored], get_artifact: Callable[[str], bytes], threads: int = _READ_THREADS
     ) -> dict[str, dict[str, Any]]:
         """SKU -> the parameters of its model, straight from the artifact store: no request to MLflow, no code run.
 
