@@ -89,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_env(settings, [word for word in options.program if word != "--"])
         return {"up": run_up, "down": run_down, "status": run_status}[options.command](settings)
     except (LocalStackError, ConfigError) as error:
-        complaints.print(f"[red]✗[/] {error}", soft_wrap=True, markup=True)
+        complaints.print("[red]✗[/] ", end="")
+        complaints.print(str(error), soft_wrap=True, markup=False)
         return 1
     except KeyboardInterrupt:
         complaints.print("Interrupted. `make status` shows what runs, `make down` stops it.")

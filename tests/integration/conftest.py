@@ -1,0 +1,71 @@
+"""One embedded stack for the whole session: real servers, on free ports, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from include.skufleet.local import stack as embedded
+from include.skufleet.local.settings import PROJECT_ROOT, StackSettings, load_settings
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """Where the session's stack is.
+
+    Attributes:
+        settings: ports and folders; what `include.skufleet.local.stack` takes.
+        environment: what tasks are given; set it on `os.environ` (monkeypatch) to work as one.
+        airflow_url: Airflow's base address.
+        mlflow_url: MLflow's base address.
+        bucket: name of the S3 bucket.
+        login: Airflow's user name and password.
+    """
+
+    settings: StackSettings
+    environment: dict[str, str] = field(repr=False)
+    airflow_url: str
+    mlflow_url: str
+    bucket: str
+    login: tuple[str, str] = field(repr=False)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` different loopback ports that nobody listens on now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [server.getsockname()[1] for server in sockets]
+    finally:
+        for server in sockets:
+            server.close()
+
+
+def settings_in(state: Path) -> StackSettings:
+    """Return settings for a stack of its own: free ports, its state in `state`, the project's DAGs and plugins."""
+    names = [f"SKUFLEET_{name}_PORT" for name in ("POSTGRES", "S3", "MLFLOW", "AIRFLOW")]
+    ports = dict(zip(names, map(str, free_ports(4)), strict=True))
+    return load_settings(PROJECT_ROOT, {"SKUFLEET_LOCAL_DIR": str(state), "SKUFLEET_BUCKET": "skufleet", **ports})
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The running stack; it is taken down, with everything in it, when the session ends."""
+    settings = settings_in(tmp_path_factory.mktemp("stack") / "local")
+    try:
+        access = embedded.up(settings)
+        user, password = next(iter(json.loads(access.login.read_text(encoding="utf-8")).items()))
+        yield RunningStack(
+            settings=settings,
+            environment=access.environment,
+            airflow_url=access.airflow_url,
+            mlflow_url=access.mlflow_url,
+            bucket=access.bucket,
+            login=(user, password),
+        )
+    finally:
+        embedded.down(settings)
