@@ -61,7 +61,7 @@ def _demo(_: argparse.Namespace, console: Console) -> int:
     access = _start(console)
     end = _yesterday()
     land_data(DEMO, None, (), end, console)
-    return retrain_and_watch(_airflow(access), DEMO, {"as_of": end.isoformat()}, console)
+    return retrain_and_watch(open_airflow(access), DEMO, {"as_of": end.isoformat()}, console)
 
 
 def _import(options: argparse.Namespace, console: Console) -> int:
@@ -77,7 +77,7 @@ def _trigger(options: argparse.Namespace, console: Console) -> int:
         "force": options.force,
         "dry_run": options.dry_run,
     }
-    return retrain_and_watch(_airflow(_start(console)), options.catalogue, conf, console)
+    return retrain_and_watch(open_airflow(_start(console)), options.catalogue, conf, console)
 
 
 def _start(console: Console) -> Access:
@@ -91,7 +91,7 @@ def _start(console: Console) -> Access:
     return access
 
 
-def _airflow(access: Access) -> AirflowApi:
+def open_airflow(access: Access) -> AirflowApi:
     """Airflow's API, logged in as the first user of the stack's login file."""
     username, password = next(iter(json.loads(access.login.read_text(encoding="utf-8")).items()))
     return AirflowApi(access.airflow_url, username, password)

@@ -76,6 +76,7 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "wape": _json_number(fleet.wape),
         "baseline_wape": _json_number(fleet.baseline_wape),
         "bias": _json_number(fleet.bias),
+        **{name: _json_number(value) for name, value in mean_rmsse(results).items()},
         "quarantined_rows": int((data.quarantine["scope"] == "row").sum()) if len(data.quarantine) else 0,
         "set_aside_at_ingestion": dict(data.set_aside),
         "rejected_drops": dict(data.rejected_drops),
@@ -85,6 +86,18 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "stage_seconds": {stage: round(seconds, 1) for stage, seconds in data.stage_seconds.items()},
         "seconds": round(data.seconds, 1),
     }
+
+
+def mean_rmsse(results: pd.DataFrame) -> dict[str, float]:
+    """Mean of the SKUs' RMSSE and of the baseline's, weighted by units sold in the windows; NaN without any.
+
+    RMSSE is scaled by each SKU's own history, so it can be averaged over SKUs, but not pooled.
+    """
+    columns = ["rmsse", "baseline_rmsse", "units"]
+    known = results[columns].dropna() if len(results) else pd.DataFrame(columns=columns, dtype=float)
+    units = float(known["units"].sum())
+    names = ("rmsse", "baseline_rmsse")
+    return {name: float((known[name] * known["units"]).sum()) / units if units else math.nan for name in names}
 
 
 def raise_if_incomplete(summary: dict[str, Any]) -> None:

@@ -5,11 +5,12 @@ A task returns ``{"links": {...}}`` in its small JSON; each link picks its own a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
+from airflow.sdk.bases.decorator import task_decorator_factory
 from airflow.sdk.execution_time.xcom import XCom
 
 
@@ -56,6 +57,6 @@ class FleetOperator(_PythonDecoratedOperator):
     operator_extra_links = LINKS
 
 
-def fleet_task(**arguments: Any) -> TaskDecorator:
-    """``@task(...)`` with the fleet's links."""
+def fleet_task(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``@task(...)`` with the fleet's links; what it makes is called with the results of other tasks."""
     return task_decorator_factory(decorated_operator_class=FleetOperator, **arguments)
