@@ -109,10 +109,12 @@ def build_panels(
     rows, last = _sort_rows(history, stop, frequency)
     if not rows.period.size:
         return {}
-    newest = int(rows.period.max())
+    days = to_days(history["date"])
+    day = days[days <= stop].max()
     if last_date is not None or traded.size:
-        day = to_days(np.array([last_date], dtype="datetime64[D]")) if last_date is not None else traded[-1:]
-        newest = max(newest, min(int(to_periods(day, frequency)[0]), last))
+        given = to_days(np.array([last_date], dtype="datetime64[D]"))[0] if last_date is not None else traded[-1]
+        day = max(day, min(given, stop))
+    newest = min(int(to_periods(np.array([day]), frequency)[0]), last)
     span = _Span(int(rows.period.min()), last, newest, horizon)
     ahead = align_calendar(
         calendar,

@@ -1,0 +1,176 @@
+"""What each candidate learns, by hand where it can be; and that none is upset by bad histories."""
+
+import json
+
+import numpy as np
+import pytest
+from forecasting_data import make_panel, rich_panel, simulate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from include.skufleet.errors import ConfigError
+from include.skufleet.forecasting.candidates import CANDIDATES, fallback, fit_candidate
+from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
+from include.skufleet.forecasting.candidates.tsb import TSB
+from include.skufleet.forecasting.levels import season_factors, smooth_levels
+
+NAN = np.nan
+
+
+def predict(name, panel):
+    return fit_candidate(name, panel).predict(panel.future)
+
+
+def test_seasonal_naive_repeats_the_last_season():
+    panel = make_panel([[9, 9, 9, 1, 2, 3]], season_length=3, horizon=4)
+    assert predict("seasonal_naive", panel).tolist() == [[1, 2, 3, 1]]
+
+
+def test_seasonal_naive_takes_an_older_season_where_the_last_has_a_gap_then_the_mean():
+    panel = make_panel([[7, NAN, 5, 1, NAN, NAN], [NAN] * 6], season_length=3, horizon=3)
+    assert predict("seasonal_naive", panel)[0] == pytest.approx([1, 13 / 3, 5], rel=1e-5)
+    assert predict("seasonal_naive", panel)[1].tolist() == [0, 0, 0]
+
+
+def test_the_fallback_is_zero_for_what_never_sold_and_the_seasonal_naive_else():
+    assert fallback(make_panel([[0, 0, NAN]])).name == "zero_demand"
+    assert fallback(make_panel([[NAN]])).name == "zero_demand"
+    assert fallback(make_panel([[0, 3, 0]])).name == "seasonal_naive"
+
+
+def test_tsb_by_hand():
+    panel = make_panel([[2, 0, NAN, 4]], horizon=1)
+    fitted = TSB(alphas=(0.5,), betas=(0.5,)).fit(panel)
+    # p: 2/3 -> 5/6 -> 5/12 -> 17/24; z: 3 -> 2.5 -> 3.25
+    assert fitted.artifact["parameters"]["probability"] == pytest.approx([17 / 24], rel=1e-5)
+    assert fitted.artifact["parameters"]["size"] == pytest.approx([3.25])
+    assert fitted.predict(panel.future)[0, 0] == pytest.approx(17 / 24 * 3.25, rel=1e-5)
+
+
+def test_a_level_is_the_weighted_mean_of_the_known_deseasonalised_values():
+    levels = smooth_levels(np.array([[NAN, 4.0, NAN, 2.0]]), np.array([[1.0, 2.0, 1.0, 1.0]]), half_life=1.0)
+    # after the last period: (4 / 4 + 2) / (2 / 4 + 1)
+    assert np.isnan(levels[0, 0])
+    assert levels[0, 1:].tolist() == pytest.approx([2.0, 2.0, 2.0])
+
+
+def test_season_factors_find_a_weekend_and_lean_on_the_sku_where_a_store_is_thin():
+    units = np.vstack([simulate(1, 700, mean=20.0), np.full((1, 700), NAN)])
+    units[1, -14:] = 1.0
+    factors = season_factors(units, np.arange(700) % 7, 7)
+    assert factors[0, :5] == pytest.approx([7 / 9] * 5, rel=0.1)
+    assert factors[0, 5:] == pytest.approx([14 / 9] * 2, rel=0.1)
+    assert factors[1] == pytest.approx(factors[0], rel=0.15)
+
+
+def test_season_factors_need_two_seasons():
+    assert season_factors(np.ones((2, 13)), np.arange(13) % 7, 7).tolist() == [[1.0] * 7]
+
+
+def test_smoothing_follows_a_level_that_jumped_and_averages_one_that_did_not():
+    jump = np.concatenate([np.full(200, 100.0), np.full(100, 300.0)])[None, :]
+    fast = ExponentialSmoothing().fit(make_panel(jump)).artifact["parameters"]
+    noise = np.random.default_rng(1).poisson(100.0, (1, 400)) * 1.0
+    slow = ExponentialSmoothing().fit(make_panel(noise)).artifact["parameters"]
+    assert fast["half_life"] == 7.0
+    assert slow["half_life"] >= 56.0
+    assert fast["level"][0] == pytest.approx(300.0, rel=0.01)
+
+
+def test_the_regression_learns_price_event_flag_and_closed_days():
+    panel = rich_panel(stores=5, periods=700, horizon=60)
+    forecast = predict("poisson_regression", panel)[0]
+    future = panel.future
+    plain = (future.price[0] > 3) & (future.indicators[0] == 0) & (future.flags["benefit"][0] == 0) & ~future.closed
+    promoted = (future.price[0] < 3) & (future.indicators[0] == 0) & (future.flags["benefit"][0] == 0)
+    flagged = (future.price[0] > 3) & (future.indicators[0] == 0) & (future.flags["benefit"][0] == 1)
+    usual = forecast[plain].mean()
+    assert usual == pytest.approx(6.0, rel=0.25)
+    assert forecast[promoted].mean() / usual > 2.0
+    assert forecast[flagged].mean() / usual > 1.2
+    assert forecast[future.indicators[0] > 0].mean() / usual > 2.0
+
+
+def test_no_forecast_of_the_regression_exceeds_three_times_the_largest_sale():
+    units = np.geomspace(1.0, 500.0, 200)[None, :]
+    assert predict("poisson_regression", make_panel(units, horizon=56)).max() <= 1500.0
+
+
+@pytest.mark.parametrize("name", ["exponential_smoothing", "poisson_regression"])
+def test_a_weekend_is_forecast_as_a_weekend(name):
+    forecast = predict(name, make_panel(simulate(3, 406), horizon=14))  # 406 days: the future begins on a Monday
+    assert forecast[:, [5, 6, 12, 13]].mean() / forecast[:, :5].mean() == pytest.approx(2.0, rel=0.15)
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_an_artifact_of_ten_stores_is_small_strict_json(name):
+    text = json.dumps(fit_candidate(name, rich_panel(stores=10)).to_artifact(), allow_nan=False)
+    assert len(text) <= 6000
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_the_same_panel_gives_the_same_artifact(name):
+    assert fit_candidate(name, rich_panel()).to_artifact() == fit_candidate(name, rich_panel()).to_artifact()
+
+
+def bad_histories():
+    gap = np.full((2, 3000), NAN)
+    gap[:, 0], gap[0, -1] = 5.0, 3.0
+    return {
+        "one row": [[3.0]],
+        "one unknown": [[NAN]],
+        "two rows": [[3.0, NAN], [NAN, 0.0]],
+        "all missing": np.full((3, 100), NAN),
+        "all zero": np.zeros((2, 200)),
+        "constant": np.full((2, 200), 4.0),
+        "huge": simulate(2, 300) * 1e12,
+        "tiny": simulate(2, 300) * 1e-9,
+        "one sale long ago": np.eye(1, 3000) * 9.0,
+        "a gap of years": gap,
+        "a store opened yesterday": np.vstack([simulate(1, 300), [[NAN] * 299 + [2.0]]]),
+        "many stores of which one sells": np.vstack([simulate(1, 120), np.zeros((300, 120))]),
+        "shorter than the horizon": simulate(2, 10),
+        "one giant sale": np.where(np.arange(400) == 399, 1e12, 1.0)[None, :],
+    }
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CANDIDATES)
+@pytest.mark.parametrize("case", bad_histories())
+@pytest.mark.parametrize(("frequency", "season"), [("D", 7), ("D", 1), ("W", 52)])
+def test_whatever_the_history_the_forecast_is_finite_and_not_negative(name, case, frequency, season):
+    panel = make_panel(bad_histories()[case], frequency=frequency, season_length=season, horizon=28)
+    fitted = fit_candidate(name, panel)
+    forecast = fitted.predict(panel.future)
+    assert forecast.shape == (len(panel.stores), 28)
+    assert np.isfinite(forecast).all()
+    assert (forecast >= 0).all()
+    json.dumps(fitted.to_artifact(), allow_nan=False)
+
+
+units = st.one_of(st.just(NAN), st.just(0.0), st.floats(0, 1e12), st.integers(0, 9).map(float))
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=60, deadline=None)
+@given(
+    values=arrays(float, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=60), elements=units),
+    priced=st.booleans(),
+    name=st.sampled_from(list(CANDIDATES)),
+    season=st.sampled_from([1, 7, 52]),
+)
+def test_any_history_with_any_price_gives_finite_forecasts(values, priced, name, season):
+    stores, periods = values.shape
+    price = np.where(np.arange(periods + 14) % 3 == 0, NAN, 10.0 ** (np.arange(periods + 14) % 5 - 2)) * np.ones(
+        (stores, 1)
+    )
+    panel = make_panel(values, price=price if priced else None, season_length=season, horizon=14)
+    forecast = predict(name, panel)
+    assert np.isfinite(forecast).all()
+    assert (forecast >= 0).all()
+
+
+def test_an_unknown_candidate_is_refused_with_the_list():
+    with pytest.raises(ConfigError, match=r"'oracle'.*seasonal_naive"):
+        fit_candidate("oracle", make_panel([[1.0]]))
