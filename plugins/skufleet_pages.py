@@ -24,7 +24,7 @@ def _views() -> list[dict[str, Any]]:
     ]
     if registry := os.environ.get("SKUFLEET_MLFLOW_UI_URL"):
         # Without url_route it is a plain link: in a frame, MLflow's own links would not open.
-        views.append({"name": "Model registry", "href": f"{registry}/#/models", "destination": "nav"})
+        views.append({"name": "Models", "href": f"{registry}/#/models", "destination": "nav"})
     return views
 
 

@@ -5,13 +5,13 @@ A task returns ``{"links": {...}}`` in its small JSON; each link picks its own a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.bases.decorator import task_decorator_factory
-from airflow.sdk.execution_time.xcom import XCom
 
 
 class ReturnedLink(BaseOperatorLink):
@@ -20,10 +20,8 @@ class ReturnedLink(BaseOperatorLink):
     kind: ClassVar[str]
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 -- the signature is Airflow's
-        """The address, or an empty string."""
-        value = XCom.get_value(ti_key=ti_key, key="return_value")
-        links = value.get("links", {}) if isinstance(value, dict) else {}
-        return str(links.get(self.kind, ""))
+        """The address, or an empty string; asked in the task's own process once it has ended."""
+        return str(getattr(operator, "returned_links", {}).get(self.kind, ""))
 
 
 class MlflowRunLink(ReturnedLink):
@@ -55,6 +53,14 @@ class FleetOperator(_PythonDecoratedOperator):
 
     custom_operator_name = "@fleet_task"
     operator_extra_links = LINKS
+    returned_links: Mapping[str, str] = MappingProxyType({})
+
+    def execute(self, context: Any) -> Any:
+        """Run the task and keep the links that it returns for the buttons."""
+        result = super().execute(context)
+        if isinstance(result, dict):
+            self.returned_links = result.get("links", {})
+        return result
 
 
 def fleet_task(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
