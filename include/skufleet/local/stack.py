@@ -25,7 +25,7 @@ from include.skufleet.local.processes import Started
 from include.skufleet.local.services import NAMES, SERVICES, Service, binaries, command_of, environment_of
 from include.skufleet.local.settings import StackSettings
 
-HEALTHY_WITHIN_SECONDS = 180.0
+HEALTHY_WITHIN_SECONDS = 300.0
 PROBE_EVERY_SECONDS = 0.25
 State = Literal["healthy", "unresponsive", "dead", "stopped"]
 

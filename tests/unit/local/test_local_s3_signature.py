@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +13,18 @@ from botocore.utils import percent_encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.skufleet.local.s3_server import Signature, expected_digest, read_signature, refusal
+from include.skufleet.local import s3_server
+from include.skufleet.local.s3_server import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+    Signature,
+    SignedOnly,
+    expected_digest,
+    read_signature,
+    refusal,
+)
 
 KEY, SECRET = "SKUKEY", "secret"
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -103,3 +116,39 @@ def test_a_claim_that_cannot_hold_is_refused_before_its_digest_is_looked_at(
     changed: dict[str, object], code: str | None
 ) -> None:
     assert refusal(signature(**changed), KEY, datetime(2026, 11, 20, 12, tzinfo=UTC)) == code
+
+
+def answer_of(method: str, folder: Path) -> int:
+    """The status that a correctly signed request gets from the guard before a server that always says 200."""
+    request = AWSRequest(method, "http://127.0.0.1:19000/bucket/key", headers={"Host": "127.0.0.1:19000"})
+    S3SigV4Auth(Credentials(KEY, SECRET), "s3", "us-east-1").add_auth(request)
+    statuses: list[int] = []
+
+    async def behind(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope: Scope = {
+        "type": "http",
+        "method": method,
+        "path": "/bucket/key",
+        "raw_path": b"/bucket/key",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in request.headers.items()],
+    }
+    asyncio.run(SignedOnly(behind, KEY, SECRET, folder)(scope, receive, send))
+    return statuses[0]
+
+
+def test_a_nearly_full_disk_refuses_writes_and_still_serves_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (answer_of("PUT", tmp_path), answer_of("GET", tmp_path)) == (200, 200)
+    monkeypatch.setattr(s3_server, "FREE_BYTES_KEPT", 2**62)
+    assert (answer_of("PUT", tmp_path), answer_of("GET", tmp_path)) == (503, 200)
