@@ -66,7 +66,7 @@ class Candidate(Protocol):
 
     Attributes:
         name: as in the catalogue file, and the ``kind`` of its artifacts.
-        complexity: rank by which ties go to the simpler candidate.
+        complexity: rank by which near ties go to the candidate with less freedom to follow noise.
     """
 
     name: ClassVar[str]
