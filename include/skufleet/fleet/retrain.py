@@ -67,15 +67,17 @@ def retrain_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) 
     }
     details = {"expectations": [asdict(item) for item in data.verdict.expectations], "mlflow_run": mlflow_run.run_id}
     clients.store.put_json(f"{folder}/summary.json", summary | details)
-    return summary | {"links": _links(clients.settings.mlflow_ui_url, catalogue, mlflow_run)}
+    names = [name for name in results["registered_name"] if name]
+    return summary | {"links": _links(clients.settings.mlflow_ui_url, catalogue, mlflow_run, names)}
 
 
-def _links(mlflow_ui: str, catalogue: Catalogue, mlflow_run: ChunkRun) -> dict[str, str]:
+def _links(mlflow_ui: str, catalogue: Catalogue, mlflow_run: ChunkRun, names: Sequence[str]) -> dict[str, str]:
+    """The chunk's MLflow run, and the registry filtered to its SKUs."""
     if not mlflow_ui:
         return {}
     return {
         "mlflow_run": run_url(mlflow_ui, mlflow_run.experiment_id, mlflow_run.run_id),
-        "registry": registry_search_url(mlflow_ui, catalogue.name),
+        "registry": registry_search_url(mlflow_ui, catalogue.name, names=names),
     }
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 
-def registry_search_url(ui_url: str, catalogue: str, department: str = "", name_part: str = "") -> str:
-    """The registered models of a catalogue, narrowed to a department or to names that contain ``name_part``.
+LONGEST_SEARCH = 6000  # characters: the page sends its search in the address of a request
+
+
+def registry_search_url(
+    ui_url: str, catalogue: str, *, department: str = "", name_part: str = "", names: Sequence[str] = ()
+) -> str:
+    """The registered models of a catalogue, narrowed to a department, to names that contain a part, or to some names.
 
     The page's search field takes a filter string as soon as it contains ``tags.``; a quote inside a value cannot be
-    written in that language, so the value is cut before it and matched from its beginning.
+    written in that language, so the value is cut before it and matched from its beginning. Names that are too many for
+    an address are left out: the page then shows the whole catalogue.
     """
     parts = [f"tags.catalogue = '{catalogue}'"]
     if department:
         parts.append(f"tags.department {_matches(department)}")
     if name_part:
         parts.append(f"name ILIKE '%{name_part.partition(chr(39))[0]}%'")
+    listed = ", ".join(f"'{name}'" for name in names)
+    if listed and len(quote(listed, safe="")) <= LONGEST_SEARCH:
+        parts.append(f"name IN ({listed})")
     return f"{ui_url.rstrip('/')}/#/models?searchInput={quote(' AND '.join(parts), safe='')}"
 
 

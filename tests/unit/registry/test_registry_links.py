@@ -23,3 +23,13 @@ def test_run_and_model_links_lead_to_their_pages() -> None:
     assert run_url(UI, "3", "abc") == "http://127.0.0.1:5000/#/experiments/3/runs/abc"
     assert model_url(UI, "m5-a~2Fb") == "http://127.0.0.1:5000/#/models/m5-a~2Fb"
     assert model_url(UI, "m5-a", 7) == "http://127.0.0.1:5000/#/models/m5-a/versions/7"
+
+
+def test_the_search_can_be_narrowed_to_the_models_of_a_chunk() -> None:
+    url = unquote(registry_search_url(UI, "m5", names=["m5-A", "m5-B~2F1"]))
+    assert url.endswith("searchInput=tags.catalogue = 'm5' AND name IN ('m5-A', 'm5-B~2F1')")
+
+
+def test_names_too_many_for_an_address_leave_the_whole_catalogue() -> None:
+    url = registry_search_url(UI, "m5", names=[f"m5-{number:060d}" for number in range(200)])
+    assert unquote(url).endswith("searchInput=tags.catalogue = 'm5'")
