@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-
 LONGEST_SEARCH = 6000  # characters: the page sends its search in the address of a request
 
 
