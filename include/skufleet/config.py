@@ -280,8 +280,8 @@ class Backtest(Model):
 
     windows: Annotated[int, Field(ge=1, le=26)] = 3
     step: Annotated[int, Field(ge=1)] | None = None
-    metric: Metric = "wape"
-    simpler_within: Share = 0.01
+    metric: Metric = "rmsse"
+    simpler_within: Share = 0.05
 
 
 class Gate(Model):

@@ -47,16 +47,16 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
         PlanError: ``as_of`` is before the first sale, or ``skus`` selects nothing.
     """
     index = read_series_index(clients.store, ingested["index_key"])
-    departments = _read_departments(clients, ingested)
+    groups = _read_groups(clients, catalogue, ingested)
     known = _costs(index, run.as_of)
-    every = sorted(set(known.index) | set(departments or ()))
+    every = sorted(set(known.index) | set(() if groups is None else groups.index))
     selected = select_skus(every, run.skus, catalogue.name)
     if known.empty:
         raise PlanError(_before_first_sale(catalogue, run, index))
-    planned, left_out = _sort_out(selected, known, departments)
+    planned, left_out = _sort_out(selected, known, groups)
     chunks = pack_chunks(planned, skus_per_chunk=catalogue.fleet.skus_per_chunk, max_chunks=catalogue.fleet.chunks)
     production = clients.registry.production(catalogue.name) if chunks else {}
-    _write_manifests(clients, run, chunks, departments or {}, production)
+    _write_manifests(clients, run, chunks, groups, production)
     plan = _describe(catalogue, run, ingested, chunks, left_out)
     clients.store.put_json(run.plan_key, plan)
     return [] if run.dry_run else [{"chunk": chunk.name, "label": chunk.label} for chunk in chunks]
@@ -86,16 +86,21 @@ def select_skus(known: Sequence[str], wanted: Iterable[str], catalogue: str) -> 
     return [sku for sku in known if sku in chosen]
 
 
-def _read_departments(clients: Clients, ingested: Mapping[str, Any]) -> dict[str, str] | None:
-    """The department of every SKU that the catalogue lists; ``None`` where the catalogue has no attributes."""
+def _read_groups(clients: Clients, catalogue: Catalogue, ingested: Mapping[str, Any]) -> pd.DataFrame | None:
+    """The department and the hierarchy of every SKU that the catalogue lists, as text by SKU.
+
+    The department is the attribute of that name, else the first of the hierarchy. ``None``: there are no attributes.
+    """
     key = ingested.get("attributes_key")
     if not key:
         return None
     attributes = clients.store.get_frame(key)
-    if "department" not in attributes.columns:
-        return dict.fromkeys(attributes["sku"].astype(str), UNKNOWN_DEPARTMENT)
-    named = attributes["department"].astype("str").where(attributes["department"].notna(), "")
-    return {sku: name or UNKNOWN_DEPARTMENT for sku, name in zip(attributes["sku"].astype(str), named, strict=True)}
+    groups = pd.DataFrame(index=pd.Index(attributes["sku"].astype("str"), name="sku"))
+    source = next((name for name in ("department", *catalogue.hierarchy) if name in attributes.columns), None)
+    for name, column in (("department", source), *((name, name) for name in catalogue.hierarchy)):
+        known = attributes[column].astype("str") if column else pd.Series("", index=attributes.index)
+        groups[name] = known.where(known.notna() & (known != ""), UNKNOWN_DEPARTMENT).to_numpy()
+    return groups
 
 
 def _costs(index: pd.DataFrame, as_of: date) -> pd.DataFrame:
@@ -109,10 +114,11 @@ def _costs(index: pd.DataFrame, as_of: date) -> pd.DataFrame:
 
 
 def _sort_out(
-    selected: Sequence[str], known: pd.DataFrame, departments: Mapping[str, str] | None
+    selected: Sequence[str], known: pd.DataFrame, groups: pd.DataFrame | None
 ) -> tuple[list[PlannedSku], list[NotPlanned]]:
     """Who is trained; who is in the sales but not in the catalogue, and the reverse."""
     costs = dict(zip(known.index, zip(known["bucket"], known["cost"], strict=True), strict=True))
+    departments = None if groups is None else groups["department"].to_dict()
     planned, left_out = [], []
     for sku in selected:
         if sku not in costs:
@@ -131,25 +137,22 @@ def _write_manifests(
     clients: Clients,
     run: Run,
     chunks: Sequence[Chunk],
-    departments: Mapping[str, str],
+    groups: pd.DataFrame | None,
     production: Mapping[str, RegisteredVersion],
 ) -> None:
-    """One object per chunk: its SKUs with department and version in production, and the buckets it reads."""
+    """One object per chunk: its SKUs with their groups and version in production, and the buckets it reads."""
+    known = {} if groups is None else groups.to_dict("index")
     for chunk in chunks:
-        manifest = {
-            "chunk": chunk.name,
-            "label": chunk.label,
-            "buckets": list(chunk.buckets),
-            "cost": chunk.cost,
-            "skus": {
-                sku: {
-                    "department": departments.get(sku, UNKNOWN_DEPARTMENT),
-                    "production": _champion(production[sku]) if sku in production else None,
-                }
-                for sku in chunk.skus
-            },
-        }
-        clients.store.put_json(f"{run.chunk_folder(chunk.name)}/manifest.json", manifest)
+        skus = {}
+        for sku in chunk.skus:
+            hierarchy = {str(name): str(value) for name, value in known.get(sku, {}).items()}
+            skus[sku] = {
+                "department": hierarchy.pop("department", UNKNOWN_DEPARTMENT),
+                "hierarchy": hierarchy,
+                "production": _champion(production[sku]) if sku in production else None,
+            }
+        manifest = {"chunk": chunk.name, "label": chunk.label, "buckets": list(chunk.buckets), "cost": chunk.cost}
+        clients.store.put_json(f"{run.chunk_folder(chunk.name)}/manifest.json", manifest | {"skus": skus})
 
 
 def _champion(version: RegisteredVersion) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def retrain_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) 
         catalogue.name, run.run_id, chunk, run.as_of, {"table_version": str(data.table_version)}
     )
     with threadpool_limits(limits=1):
-        work = _ChunkWork(clients, catalogue, chunk, folder, data, mlflow_run)
+        work = _ChunkWork(clients, catalogue, run, chunk, data, mlflow_run)
         work.do_all()
     results = work.write()
     seconds = time.perf_counter() - started
@@ -96,12 +96,13 @@ class _ChunkWork:
 
     clients: Clients
     catalogue: Catalogue
+    run: Run
     chunk: str
-    folder: str
     data: ChunkData
     mlflow_run: ChunkRun
 
     def __post_init__(self) -> None:
+        self.folder = self.run.chunk_folder(self.chunk)
         flags = self.catalogue.landing.calendar.flags if self.catalogue.landing.calendar else {}
         self.package = ModelPackage(inspect.getsource(scoring), demand_signature(flags), pinned())
         self.finished, backtest = read_checkpoints(self.clients.store, self.folder)
@@ -136,6 +137,7 @@ class _ChunkWork:
             self.catalogue,
             department=known["department"],
             champion=known["production"],
+            force=self.run.force,
         )
         seconds = round(time.perf_counter() - started, 4)
         return replace(draft, row=replace(draft.row, chunk=self.chunk, seconds=seconds))
@@ -174,6 +176,7 @@ class _ChunkWork:
             params={"candidate": row.candidate, "horizon": self.catalogue.horizon, "stores": row.stores},
             metrics={name: getattr(row, name) for name in figures},
             tags={
+                **self.data.skus[row.sku]["hierarchy"],
                 "candidate": row.candidate,
                 "outcome": "trained" if row.outcome == "trained" else "fallback",
                 "fingerprint": row.fingerprint,

@@ -79,7 +79,7 @@ class Run(RunKeys):
     Attributes:
         as_of: the date the run pretends it is; nothing dated after it is read.
         skus: SKU codes or shell patterns to train; empty means all.
-        force: train also what the plan would skip.
+        force: train also SKUs that are retired for not having sold for long.
         dry_run: plan and report only.
     """
 

@@ -52,6 +52,7 @@ def draft_sku(
     *,
     department: str,
     champion: Mapping[str, Any] | None,
+    force: bool = False,
 ) -> Draft:
     """Train one SKU, or say why not; never raises for what is wrong with the SKU.
 
@@ -62,6 +63,7 @@ def draft_sku(
         catalogue: candidates, windows, metric.
         department: for the record.
         champion: the version in production (``version, candidate, outcome``), if any.
+        force: train it although it is retired.
     """
     row = SkuOutcome(
         sku=sku,
@@ -71,7 +73,7 @@ def draft_sku(
         champion_candidate=champion["candidate"] if champion else "",
         champion_version=int(champion["version"]) if champion else 0,
     )
-    if verdict.status == "inactive":
+    if verdict.status == "inactive" and not force:
         return Draft(replace(row, outcome="skipped"))
     if panel is None:
         return Draft(replace(row, outcome="quarantined", reason=verdict.reason or "no usable row up to as_of"))
@@ -79,7 +81,7 @@ def draft_sku(
         row = replace(row, fingerprint=fingerprint(panel, catalogue), **describe_panel(panel))
         if verdict.status == "quarantined":
             return _fall_back(replace(row, outcome="quarantined"), panel, champion)
-        if not verdict.train:
+        if not verdict.train and verdict.status != "inactive":
             return _fall_back(replace(row, outcome="fallback"), panel, champion)
         return _train(row, panel, catalogue, champion)
     except Exception as error:

@@ -33,7 +33,7 @@ def retrain_params() -> dict[str, Param]:
             default=False,
             type="boolean",
             title="Force",
-            description_md="Train also what the plan would skip because nothing has changed for it.",
+            description_md="Train also SKUs that are retired because they have not sold for long.",
         ),
         "dry_run": Param(
             default=False,
