@@ -29,7 +29,7 @@ from include.skufleet.errors import CatalogueError
 from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.params import current_run, retrain_params
-from include.skufleet.orchestration.retries import SpreadBackoff
+from include.skufleet.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, SpreadBackoff
 from include.skufleet.orchestration.schedule import from_now_on
 
 
@@ -49,6 +49,10 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             "owner": "skufleet",
             "retries": 4,
             "retry_policy": SpreadBackoff(),
+            # A task that was killed cannot ask its policy: what holds then, in place of Airflow's five minutes.
+            "retry_delay": FIRST_DELAY,
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": LONGEST_DELAY,
             "execution_timeout": timedelta(hours=2),
         },
     )
