@@ -43,7 +43,8 @@ def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, 
     and what is in production knows days that the run must not; or ``fallback``, where no trained model can serve a
     series: there the seasonal naive (or zero demand) answers, so that every active series ends with a forecast.
 
-    The forecasts are published, by moving the catalogue's pointer, unless those of a later ``as_of`` already are.
+    The forecasts are published, by moving the catalogue's pointer, unless those of a later ``as_of`` already are. A run
+    of some SKUs only takes over what is published of the others, so that they keep theirs.
 
     Returns:
         Small JSON: series, rows, how many are served by what, and where the forecasts are.
@@ -62,7 +63,7 @@ def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, 
         "series": served.total(),
         "rows": served.total() * catalogue.horizon,
         "served_by": dict(served),
-        "published": _publish(clients, catalogue, run, keys),
+        "published": _publish(clients, catalogue, run, plan, keys),
         "forecasts": clients.store.uri(run.forecast_folder),
     }
 
@@ -153,12 +154,29 @@ def _forecast_sku(
     return out
 
 
-def _publish(clients: Clients, catalogue: Catalogue, run: Run, keys: list[str]) -> bool:
+def _publish(clients: Clients, catalogue: Catalogue, run: Run, plan: Mapping[str, Any], keys: list[str]) -> bool:
     """Move the pointer to these forecasts, unless it points to a later ``as_of``; whether it was moved."""
     pointer = f"forecasts/{catalogue.name}/current.json"
     current = read_published(clients.store, pointer)
     if current is not None and current["as_of"] > run.as_of.isoformat():
         return False
+    if run.skus and current is not None:
+        keys = keys + _take_over_others(clients, run, plan, current["keys"])
     content = {"run_id": run.run_id, "as_of": run.as_of.isoformat(), "horizon": catalogue.horizon, "keys": keys}
     publish(clients.store, pointer, content)
     return True
+
+
+def _take_over_others(clients: Clients, run: Run, plan: Mapping[str, Any], published: list[str]) -> list[str]:
+    """Copy what is published of SKUs that the run was not asked for; the key of the copy, none where there is nothing.
+
+    On a second try the pointer may name this run already: then the copy is read, and written again as it was.
+    """
+    asked = {sku for chunk in plan["chunks"] for sku in chunk["skus"]} | {item["sku"] for item in plan["not_planned"]}
+    frames = [clients.store.get_frame(key) for key in published]
+    others = [frame for frame in (frame[~frame["sku"].isin(asked)] for frame in frames) if len(frame)]
+    if not others:
+        return []
+    key = f"{run.forecast_folder}/part-others.parquet"
+    clients.store.put_frame(key, pd.concat(others, ignore_index=True))
+    return [key]
