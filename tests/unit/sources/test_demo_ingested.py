@@ -15,7 +15,7 @@ from include.skufleet.lake.store import ObjectStore
 from include.skufleet.sources.demo.demand import Demand, simulate
 from include.skufleet.sources.demo.land import land_demo
 from include.skufleet.sources.demo.spec import DemoSpec
-from tests.unit.sources.conftest import open_bucket
+from tests.unit.s3_server import open_bucket
 
 ANCHOR = date(2026, 3, 15)
 DEMO = find_catalogue("demo")
@@ -23,9 +23,9 @@ SIZES = {"skus": 120, "stores": 3, "days": 200}
 
 
 @pytest.fixture(scope="module")
-def lake(s3_endpoint: str) -> ObjectStore:
+def lake() -> ObjectStore:
     """A bucket with the simulated chain in it; tests of this module only read it."""
-    opened = open_bucket(s3_endpoint, "ingested-demo")
+    opened = open_bucket("ingested-demo")
     land_demo(opened, DEMO.landing, ANCHOR, **SIZES)
     return opened
 
