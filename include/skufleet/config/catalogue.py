@@ -1,0 +1,126 @@
+"""One catalogue: its landing, and how its models are validated, backtested, promoted and cut into chunks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from include.skufleet.config.base import Model, Name, Share, Text
+from include.skufleet.config.landing import Landing
+
+Metric = Literal["wape", "rmsse", "mase", "mae", "rmse"]
+CandidateName = Literal["seasonal_naive", "exponential_smoothing", "tsb", "poisson_regression"]
+BASELINE: CandidateName = "seasonal_naive"
+
+
+class Validation(Model):
+    """Limits of the Great Expectations suite, per chunk.
+
+    Attributes:
+        max_units: units of one SKU, store and day above this are absurd: the row is set aside.
+        max_bad_share: a SKU with a larger share of bad rows than this is set aside as a whole.
+        min_history: fewer periods with a known value than this: not trainable, the fallback serves.
+        max_staleness: periods since the SKU's last row; older than this is reported as stale.
+        inactive_after: periods since the last sale above zero; a longer silence retires the series.
+    """
+
+    max_units: Annotated[float, Field(gt=0)] = 1_000_000
+    max_bad_share: Share = 0.2
+    min_history: Annotated[int, Field(ge=1)] = 56
+    max_staleness: Annotated[int, Field(ge=0)] = 14
+    inactive_after: Annotated[int, Field(ge=1)] = 182
+
+
+class Backtest(Model):
+    """Rolling-origin evaluation: ``windows`` cutoffs, ``step`` periods apart, each ``horizon`` periods long."""
+
+    windows: Annotated[int, Field(ge=1, le=26)] = 3
+    step: Annotated[int, Field(ge=1)] | None = None
+    metric: Metric = "rmsse"
+    simpler_within: Share = 0.05
+
+
+class Gate(Model):
+    """When a new version becomes production: metric not worse than these relative margins, on the same windows.
+
+    Attributes:
+        max_loss_to_baseline: 0 means at least as good as the seasonal naive.
+        max_loss_to_production: 0.02 means at most 2 % worse than the version in production.
+    """
+
+    max_loss_to_baseline: Annotated[float, Field(ge=0)] = 0.0
+    max_loss_to_production: Annotated[float, Field(ge=0)] = 0.02
+
+
+class Fleet(Model):
+    """How the catalogue is cut into mapped tasks.
+
+    ``chunks`` is an upper limit on the mapped tasks of a run, ``skus_per_chunk`` the size aimed at. ``buckets`` is the
+    number of partitions of the history table; it cannot change once the table exists.
+    """
+
+    buckets: Annotated[int, Field(ge=1, le=1024)] = 16
+    skus_per_chunk: Annotated[int, Field(ge=1)] = 100
+    chunks: Annotated[int, Field(ge=1, le=900)] = 200
+
+
+class Catalogue(Model):
+    """One retailer's catalogue: data source and settings. See ``docs/catalogue-file.md`` for every key."""
+
+    name: Name
+    description: Text = "A retail catalogue."
+    frequency: Literal["D", "W"] = "D"
+    horizon: Annotated[int, Field(ge=1, le=730)] = 28
+    season_length: Annotated[int, Field(ge=1, le=366)] = 7
+    schedule: Text | None = "0 3 * * *"
+    known_future: tuple[Literal["price", "events", "flags"], ...] = ()
+    hierarchy: tuple[Name, ...] = ()
+    candidates: tuple[CandidateName, ...] = ("seasonal_naive", "exponential_smoothing", "tsb", "poisson_regression")
+    landing: Landing
+    validation: Validation = Validation()
+    backtest: Backtest = Backtest()
+    gate: Gate = Gate()
+    fleet: Fleet = Fleet()
+
+    @field_validator("candidates")
+    @classmethod
+    def _check_candidates(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if BASELINE not in value:
+            raise ValueError(f"must contain {BASELINE}: every model is judged against it")
+        if len(set(value)) != len(value):
+            raise ValueError("names a candidate twice")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _check_schedule(cls, value: str | None) -> str | None:
+        if value is not None:
+            from croniter import croniter
+
+            if not croniter.is_valid(value):
+                raise ValueError(f"{value!r} is not a cron expression (five fields, for example '0 3 * * *')")
+        return value
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        landing, columns = self.landing, self.landing.attributes.columns if self.landing.attributes else {}
+        if missing := [name for name in self.hierarchy if name not in columns]:
+            raise ValueError(f"hierarchy names {missing}, which landing.attributes.columns does not map")
+        if "price" in self.known_future and landing.prices is None and landing.sales.columns.price is None:
+            raise ValueError(
+                "known_future names price, but neither landing.prices nor landing.sales.columns.price is given"
+            )
+        for kind in ("events", "flags"):
+            if kind in self.known_future and not (landing.calendar and getattr(landing.calendar, kind)):
+                raise ValueError(f"known_future names {kind}, but landing.calendar.{kind} is not given")
+        return self
+
+    @property
+    def step(self) -> int:
+        """Periods between two cutoffs of the backtest: the horizon where the file does not say."""
+        return self.backtest.step or self.horizon
