@@ -35,10 +35,15 @@ def land_data(catalogue: str, source: Path | None, stores: Sequence[str], end: d
             progress=lambda done, total, _: progress.update(bar, completed=done, total=total),
         )
     if summary.objects == 0:
-        console.print(f"[green]✓[/] landing of {catalogue}: nothing new")
+        console.print(f"[green]✓[/] landing of {catalogue}: nothing new, {summary.unchanged:,} objects are there")
         return
+    if summary.skipped:
+        console.print(
+            f"  left out, since no folder of the catalogue reads them: {', '.join(summary.skipped)}", soft_wrap=True
+        )
     rows = f", {summary.rows:,} rows" if summary.rows else ""
     console.print(
         f"[green]✓[/] landing of {catalogue}: {summary.objects:,} objects, {summary.bytes / 1e6:,.1f} MB{rows} "
-        f"in {store.uri(settings.landing.prefix)}"
+        f"in {store.uri(settings.landing.prefix)}",
+        soft_wrap=True,
     )

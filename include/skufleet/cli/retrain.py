@@ -34,7 +34,8 @@ def retrain_and_watch(api: AirflowApi, catalogue: str, conf: dict[str, Any], con
     api.unpause(dag_id)
     started = time.monotonic()
     run_id = api.trigger(dag_id, conf)
-    store = open_store(read_settings().bucket)
+    settings = read_settings()
+    store = open_store(settings.bucket)
     run = RunKeys(catalogue, run_id)
     state = watch(api, store, dag_id, run, console)
     seconds = time.monotonic() - started
@@ -42,7 +43,7 @@ def retrain_and_watch(api: AirflowApi, catalogue: str, conf: dict[str, Any], con
     if summary is None:
         print_failure(console, api, dag_id, run_id)
         return 1
-    complete = print_summary(console, summary, seconds, api.url, dag_id)
+    complete = print_summary(console, summary, seconds, api.url, settings.mlflow_ui_url, dag_id)
     if state != "success":
         print_failure(console, api, dag_id, run_id)
     return 0 if state == "success" and complete else 1

@@ -19,14 +19,18 @@ LABELS = {
 }
 
 
-def print_summary(console: Console, summary: dict[str, Any], seconds: float, airflow_url: str, dag_id: str) -> bool:
+def print_summary(
+    console: Console, summary: dict[str, Any], seconds: float, airflow_url: str, mlflow_url: str, dag_id: str
+) -> bool:
     """Print the run's figures and where to look next; whether every SKU is accounted for."""
     console.print()
     console.print(f"[bold]{summary['catalogue']}[/] as of {summary['as_of']}")
     for label, value in _lines(summary, seconds):
-        console.print(f"  {label:<22}{value}", soft_wrap=True)
-    console.print(f"  {'report':<22}{summary['local_report'] or summary['report']}", soft_wrap=True)
-    console.print(f"  {'the same in Airflow':<22}{report_url(airflow_url, dag_id, summary['run_id'])}", soft_wrap=True)
+        console.print(f"  {label:<25}{value}", soft_wrap=True)
+    console.print(f"  {'report':<25}{summary['local_report'] or summary['report']}", soft_wrap=True)
+    console.print(f"  {'the same in Airflow':<25}{report_url(airflow_url, dag_id, summary['run_id'])}", soft_wrap=True)
+    if mlflow_url:
+        console.print(f"  {'models in MLflow':<25}{mlflow_url}/#/models", soft_wrap=True)
     if not summary["complete"]:
         console.print(
             f"[bold red]✗[/] not every SKU is accounted for: {sum(summary['outcomes'].values())} of {summary['skus']}; "
