@@ -21,6 +21,7 @@ from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.stages import read_stage_seconds
 from include.skufleet.lake.buckets import bucket_of
 from include.skufleet.lake.history import read_history
+from include.skufleet.lake.set_aside import explain_reason
 from include.skufleet.quality.records import ExpectationResult, combine_expectations
 
 PLOTS = 20
@@ -139,7 +140,7 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         quarantine=_of_skus(clients, [f"{run.chunk_folder(name)}/quarantine.parquet" for name in chunks], None),
         started=stage_seconds_and_start[1] or now,
         finished=now,
-        set_aside=ingested["set_aside"],
+        set_aside={explain_reason(reason): number for reason, number in ingested["set_aside"].items()},
         rejected_drops=dict(_split_rejection(text) for text in ingested["rejections"]),
         expectations=_expectations(clients, run, chunks),
         stage_seconds=stage_seconds_and_start[0],

@@ -22,7 +22,34 @@ from include.skufleet.lake.tables import RawRows
 MAX_MALFORMED_SHARE = 0.5
 SCHEMA = pa.schema([("row", pa.int64()), ("text", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
 
+REASONS = {
+    "identical": "the same in every column as an earlier row of the drop",
+    "repeated": "a later row of the drop is for the same SKU, store and date",
+    "returns_exceed_sales": "more returned than sold that day: the day counts as zero, the excess is recorded",
+    "return": "a return, left out by the catalogue's rule",
+    "units_negative": "negative units, refused by the catalogue's rule",
+    "units_unreadable": "units that are no number",
+    "units_infinite": "infinite units",
+    "date_unreadable": "a date that cannot be read",
+    "date_future": "a date in the future",
+    "date_implausible": "a date before there were tills",
+    "sku_missing": "no SKU",
+    "sku_pattern": "a code that is no product",
+    "store_missing": "no store",
+    "price_unreadable": "a price that is no number",
+    "price_not_positive": "a price that is not above zero",
+    "fields": "too few or too many fields",
+}
+"""What the reasons mean, in words for people; the row's own detail says more."""
+
 Mask = npt.NDArray[np.bool_]
+
+
+def explain_reason(reason: str) -> str:
+    """A reason in words; those of price files (``prices.<reason>``) say so."""
+    kind, _, name = reason.rpartition(".")
+    words = REASONS.get(name, name.replace("_", " "))
+    return f"{words} (in a price file)" if kind else words
 
 
 @dataclass(frozen=True)
