@@ -38,6 +38,7 @@ REASONS = {
     "store_missing": "no store",
     "price_unreadable": "a price that is no number",
     "price_not_positive": "a price that is not above zero",
+    "flag_unreadable": "a flag of the calendar that is neither 0 nor 1",
     "fields": "too few or too many fields",
 }
 """What the reasons mean, in words for people; the row's own detail says more."""
