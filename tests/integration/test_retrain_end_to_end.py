@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote
 import httpx
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from include.skufleet.fleet.outcomes import OUTCOMES
@@ -172,8 +173,10 @@ def without_mlflow(shop: Shop, next_day: Killed) -> Snapshot:
     wait_for(lambda: _registered(shop, run), "a first version of the run", pause=0.05)
     server = processes.find_process(processes.read_started(shop.stack.settings.paths, "mlflow"))
     assert server is not None
-    for child in (*server.children(recursive=True), server):
-        child.kill()
+    doomed = [*server.children(recursive=True), server]
+    for process in doomed:
+        process.kill()
+    assert psutil.wait_procs(doomed, timeout=30)[1] == []
     (chunk,) = shop.instances(run, "retrain")
     assert chunk["state"] == "running", "the chunk was over before the server was killed"
     embedded.up(shop.stack.settings)

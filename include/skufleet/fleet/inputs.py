@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,11 @@ from include.skufleet.config import Catalogue
 from include.skufleet.fleet.chunk_data import ChunkData
 from include.skufleet.forecasting.candidates import fallback
 from include.skufleet.forecasting.panel import Panel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
 
 
 def forecast_inputs(data: ChunkData, catalogue: Catalogue) -> pd.DataFrame:
@@ -24,11 +30,19 @@ def forecast_inputs(data: ChunkData, catalogue: Catalogue) -> pd.DataFrame:
             continue
         stores = active_stores(panel, catalogue.validation.inactive_after)
         if stores:
-            expected = fallback(panel).predict(panel.future)[list(stores)]
-            frames.append(model_inputs(panel, stores).assign(fallback=expected.reshape(-1)))
+            frames.append(model_inputs(panel, stores).assign(fallback=_expect(panel)[list(stores)].reshape(-1)))
     return (
         pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["sku", "store", "date", "fallback"])
     )
+
+
+def _expect(panel: Panel) -> NDArray[np.float64]:
+    """The fallback's forecasts, shape (stores, horizon); zero where even that fails, for the chunk must go on."""
+    try:
+        return fallback(panel).predict(panel.future)
+    except Exception:
+        log.warning("SKU %r: the fallback failed, its forecast is zero", panel.sku, exc_info=True)
+        return np.zeros((len(panel.stores), panel.horizon))
 
 
 def active_stores(panel: Panel, inactive_after: int) -> tuple[int, ...]:

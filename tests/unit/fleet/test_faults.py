@@ -1,0 +1,234 @@
+"""What goes wrong in the middle of a run: one SKU, one service, one task; the others go on and nothing is doubled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from include.skufleet.errors import PermanentError, ServiceUnavailableError
+from include.skufleet.fleet import retrain, train
+from include.skufleet.fleet.progress import count_finished_skus
+from include.skufleet.fleet.publish_report import raise_if_incomplete
+from include.skufleet.forecasting.candidates.naive import SeasonalNaive
+from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
+from include.skufleet.forecasting.candidates.tsb import TSB
+from include.skufleet.registry.client import Registry
+from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
+from tests.unit.fleet.small_fleet import WEEK, SmallFleet, weekly
+
+SKUS = tuple(f"SKU-{number}" for number in range(6))
+
+
+class Killed(BaseException):
+    """Stands for a task's process that dies: nothing in the product may catch it."""
+
+
+@pytest.fixture
+def fleet() -> SmallFleet:
+    """Six SKUs in one chunk."""
+    opened = SmallFleet.open()
+    opened.deliver([row for sku in SKUS for row in weekly(sku)])
+    return opened
+
+
+@pytest.fixture
+def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint after every two SKUs."""
+    monkeypatch.setattr(retrain, "CHECKPOINT_SKUS", 2)
+
+
+def break_fit(monkeypatch: pytest.MonkeyPatch, kind: type[Any], sku: str) -> None:
+    right = kind.fit
+
+    def fit(self: Any, panel: Any) -> Any:
+        if panel.sku == sku:
+            raise ZeroDivisionError(f"cannot fit {sku}")
+        return right(self, panel)
+
+    monkeypatch.setattr(kind, "fit", fit)
+
+
+def break_registration(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, when: Callable[[ModelRecord], bool], *, after: bool = False
+) -> list[str]:
+    """``register`` raises once, before or after it did its work; returns the SKUs that were asked for."""
+    right, asked, armed = Registry.register, [], [True]
+
+    def register(self: Registry, run: ChunkRun, record: ModelRecord) -> RegisteredVersion:
+        asked.append(record.sku)
+        if armed and when(record):
+            armed.clear()
+            if after:
+                right(self, run, record)
+            raise error
+        return right(self, run, record)
+
+    monkeypatch.setattr(Registry, "register", register)
+    return asked
+
+
+def test_a_sku_whose_training_raises_is_recorded_and_the_others_go_on(
+    fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in (SeasonalNaive, ExponentialSmoothing, TSB):
+        break_fit(monkeypatch, kind, "SKU-2")
+    run = fleet.new_run()
+    summary = fleet.do_all(run)
+    rows = fleet.results(run)
+    assert (rows["SKU-2"]["outcome"], rows["SKU-2"]["step"]) == ("failed", "train")
+    assert "cannot fit SKU-2" in rows["SKU-2"]["error"]
+    assert {rows[sku]["outcome"] for sku in SKUS if sku != "SKU-2"} == {"trained"}
+    assert summary["outcomes"] == {"trained": 5, "fallback": 0, "quarantined": 0, "failed": 1, "skipped": 0}
+    assert summary["complete"]
+    own = fleet.forecasts(run).query("sku == 'SKU-2'")
+    assert list(own["y_hat"]) == [0.0] * fleet.catalogue.horizon
+
+
+def test_a_candidate_that_raises_for_a_sku_leaves_it_to_the_other_candidates(
+    fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_fit(monkeypatch, ExponentialSmoothing, "SKU-2")
+    run = fleet.new_run()
+    (chunk,) = fleet.plan(run)
+    assert fleet.retrain(run, chunk)["counts"]["trained"] == len(SKUS)
+    results = fleet.store.get_frame(f"{run.chunk_folder(chunk)}/results.parquet").set_index("sku")
+    assert results.loc["SKU-2", "candidate"] in {"seasonal_naive", "tsb"}
+
+
+def test_a_failed_sku_is_served_by_the_fallback(fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = train.refit
+
+    def refit(panel: Any, name: str) -> Any:
+        if panel.sku == "SKU-2":
+            raise FloatingPointError("overflow")
+        return right(panel, name)
+
+    monkeypatch.setattr(train, "refit", refit)
+    run = fleet.new_run()
+    fleet.do_all(run)
+    row = fleet.results(run)["SKU-2"]
+    assert (row["outcome"], row["step"], row["error"]) == ("failed", "train", "FloatingPointError: overflow")
+    assert (row["candidate"], row["version"]) == ("seasonal_naive", 1)
+    own = fleet.forecasts(run).query("sku == 'SKU-2'")
+    assert len(own) == fleet.catalogue.horizon
+    assert set(own["served_by"]) == {"fallback"}
+    assert own["y_hat"].mean() == pytest.approx(sum(WEEK) / 7, abs=1)
+
+
+def test_a_sku_that_mlflow_refuses_fails_alone(fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_registration(monkeypatch, PermanentError("MLflow: refused"), lambda record: record.sku == "SKU-4")
+    run = fleet.new_run()
+    summary = fleet.do_all(run)
+    row = fleet.results(run)["SKU-4"]
+    assert (row["outcome"], row["step"], row["version"]) == ("failed", "register", 0)
+    assert row["error"] == "PermanentError: MLflow: refused"
+    assert fleet.versions() == {sku: [1] for sku in SKUS if sku != "SKU-4"}
+    assert summary["complete"]
+    assert set(fleet.forecasts(run).query("sku == 'SKU-4'")["served_by"]) == {"fallback"}
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_killed_chunk_does_only_the_rest_again(fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fleet.new_run()
+    (chunk,) = fleet.plan(run)
+    asked = break_registration(monkeypatch, Killed(), lambda record: record.sku == "SKU-3")
+    with pytest.raises(Killed):
+        fleet.retrain(run, chunk)
+    assert asked == ["SKU-0", "SKU-1", "SKU-2", "SKU-3"]
+    assert count_finished_skus(fleet.store, run) == 2
+    asked.clear()
+    again = fleet.again()
+    again.retrain(run, chunk)
+    assert asked == ["SKU-2", "SKU-3", "SKU-4", "SKU-5"]
+    assert count_finished_skus(fleet.store, run) == len(SKUS)
+    assert fleet.versions() == {sku: [1] for sku in SKUS}
+    again.promote(run)
+    assert [fleet.results(run)[sku]["version"] for sku in SKUS] == [1] * len(SKUS)
+
+
+@pytest.mark.usefixtures("pairs")
+@pytest.mark.parametrize("after", [False, True], ids=["before the work", "after the work, the answer is lost"])
+def test_a_service_that_is_away_stops_the_chunk_and_the_second_try_ends_it(
+    fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    run = fleet.new_run()
+    (chunk,) = fleet.plan(run)
+    error = ServiceUnavailableError("MLflow is away")
+    break_registration(monkeypatch, error, lambda record: record.sku == "SKU-4", after=after)
+    with pytest.raises(ServiceUnavailableError):
+        fleet.retrain(run, chunk)
+    assert not fleet.store.exists(f"{run.chunk_folder(chunk)}/results.parquet")
+    again = fleet.again()
+    assert again.retrain(run, chunk)["counts"]["trained"] == len(SKUS)
+    assert fleet.versions() == {sku: [1] for sku in SKUS}
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_chunk_done_again_in_several_parts_has_the_backtest_of_all(
+    fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fleet.new_run()
+    (chunk,) = fleet.plan(run)
+    break_registration(monkeypatch, Killed(), lambda record: record.sku == "SKU-5")
+    with pytest.raises(Killed):
+        fleet.retrain(run, chunk)
+    fleet.again().retrain(run, chunk)
+    backtest = fleet.store.get_frame(f"{run.chunk_folder(chunk)}/backtest.parquet")
+    assert backtest.groupby("sku").size().to_dict() == dict.fromkeys(SKUS, 2 * fleet.catalogue.horizon)
+
+
+def test_a_lost_chunk_shows_as_failed_skus_and_turns_the_run_red() -> None:
+    fleet = SmallFleet.open(fleet={"buckets": 4, "skus_per_chunk": 3})
+    fleet.deliver([row for sku in SKUS for row in weekly(sku)])
+    run = fleet.new_run()
+    kept, lost = fleet.plan(run)
+    fleet.retrain(run, kept)
+    fleet.promote(run)
+    fleet.forecast(run)
+    summary = fleet.report(run)
+    rows = fleet.results(run)
+    gone = fleet.store.get_json(f"{run.chunk_folder(lost)}/manifest.json")["skus"]
+    assert len(gone) == 3
+    assert {sku for sku, row in rows.items() if row["outcome"] == "failed"} == set(gone)
+    assert {(rows[sku]["step"], rows[sku]["chunk"]) for sku in gone} == {("chunk", lost)}
+    assert all("ended without results" in rows[sku]["reason"] for sku in gone)
+    assert summary["lost_chunks"] == [lost]
+    assert not summary["complete"]
+    with pytest.raises(PermanentError, match=f"6 of 6 SKUs are accounted for, lost chunks: {lost}"):
+        raise_if_incomplete(summary)
+    forecasts = fleet.forecasts(run)
+    assert set(forecasts["sku"]) == set(SKUS)
+    assert set(forecasts[forecasts["sku"].isin(gone)]["served_by"]) == {"fallback"}
+
+
+@pytest.mark.usefixtures("pairs")
+def test_what_a_lost_chunk_had_finished_counts(monkeypatch: pytest.MonkeyPatch, fleet: SmallFleet) -> None:
+    run = fleet.new_run()
+    (chunk,) = fleet.plan(run)
+    break_registration(monkeypatch, Killed(), lambda record: record.sku == "SKU-3")
+    with pytest.raises(Killed):
+        fleet.retrain(run, chunk)
+    again = fleet.again()
+    promoted = again.promote(run)
+    assert promoted["lost_chunks"] == [chunk]
+    assert {sku for sku, row in fleet.results(run).items() if row["outcome"] == "trained"} == {"SKU-0", "SKU-1"}
+    assert promoted["promoted"] == 2
+
+
+def test_promotion_and_forecast_may_be_repeated(fleet: SmallFleet) -> None:
+    run = fleet.new_run()
+    fleet.do_all(run)
+    before, pointer = fleet.forecasts(run), fleet.published()
+    first = fleet.again().promote(run)
+    fleet.again().forecast(run)
+    assert (first["promoted"], first["kept_in_staging"]) == (6, 0)
+    assert fleet.forecasts(run).equals(before)
+    assert fleet.published().equals(pointer)
+    assert fleet.versions() == {sku: [1] for sku in SKUS}
+
+
+def test_a_report_of_a_run_without_a_plan_says_where_to_look(fleet: SmallFleet) -> None:
+    with pytest.raises(PermanentError, match="has no plan: ingest or plan failed"):
+        fleet.report(fleet.new_run())
