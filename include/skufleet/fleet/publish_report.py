@@ -79,7 +79,7 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "bias": _json_number(fleet.bias),
         **{name: _json_number(value) for name, value in mean_rmsse(results).items()},
         "quarantined_rows": int((data.quarantine["scope"] == "row").sum()) if len(data.quarantine) else 0,
-        "set_aside_at_ingestion": dict(data.set_aside),
+        "set_aside_at_ingestion": dict(plan["ingested"]["set_aside"]),
         "rejected_drops": dict(data.rejected_drops),
         "lost_chunks": list(data.lost_chunks),
         "dry_run": data.dry_run,
