@@ -33,8 +33,10 @@ def print_summary(
         console.print(f"  {'models in MLflow':<25}{mlflow_url}/#/models", soft_wrap=True)
     if not summary["complete"]:
         console.print(
-            f"[bold red]✗[/] not every SKU is accounted for: {sum(summary['outcomes'].values())} of {summary['skus']}; "
-            f"lost chunks: {', '.join(summary['lost_chunks']) or 'none'}"
+            f"[bold red]✗[/] the run is not complete: {sum(summary['outcomes'].values())} of {summary['skus']} SKUs are "
+            "accounted for; "
+            f"lost chunks: {', '.join(summary['lost_chunks']) or 'none'}; "
+            f"stages that failed: {', '.join(summary['missing_stages']) or 'none'}"
         )
     return bool(summary["complete"])
 

@@ -64,6 +64,7 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
     """The run in figures. ``complete``: every SKU has exactly one outcome and no chunk was lost."""
     fleet, results = pool(data.results), data.results
     accounted = len(results) == results["sku"].nunique() == plan["counts"]["skus"]
+    missing = [] if data.dry_run else [stage for stage in ("promote", "forecast") if stage not in data.stage_seconds]
     return {
         "catalogue": data.catalogue,
         "run_id": data.run_id,
@@ -82,8 +83,9 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "set_aside_at_ingestion": dict(plan["ingested"]["set_aside"]),
         "rejected_drops": dict(data.rejected_drops),
         "lost_chunks": list(data.lost_chunks),
+        "missing_stages": missing,
         "dry_run": data.dry_run,
-        "complete": data.dry_run or (accounted and not data.lost_chunks),
+        "complete": data.dry_run or (accounted and not data.lost_chunks and not missing),
         "stage_seconds": {stage: round(seconds, 1) for stage, seconds in data.stage_seconds.items()},
         "seconds": round(data.seconds, 1),
     }
@@ -102,18 +104,25 @@ def mean_rmsse(results: pd.DataFrame) -> dict[str, float]:
 
 
 def raise_if_incomplete(summary: dict[str, Any]) -> None:
-    """Turn the run red where a SKU is unaccounted for or a chunk was lost; the report is already written.
+    """Turn the run red where a SKU is unaccounted for, a chunk was lost, or promotion or forecasting failed.
+
+    The report is already written by then.
 
     Raises:
-        PermanentError: with the lost chunks, and what to do.
+        PermanentError: with what is missing, and what to do.
     """
-    if not summary["complete"]:
-        lost = ", ".join(summary["lost_chunks"]) or "none"
-        raise PermanentError(
-            f"run {summary['run_id']}: {sum(summary['outcomes'].values())} of {summary['skus']} SKUs are accounted "
-            f"for, lost chunks: {lost}. The rest of the fleet was promoted and forecast. See the logs of these chunks, "
-            "then clear them together with what follows: what they had finished is not done again"
-        )
+    if summary["complete"]:
+        return
+    lost, missing = ", ".join(summary["lost_chunks"]), " and ".join(summary["missing_stages"])
+    parts = [
+        f"{sum(summary['outcomes'].values())} of {summary['skus']} SKUs are accounted for",
+        f"lost chunks: {lost}" if lost else "",
+        f"{missing} did not come to an end" if missing else "",
+    ]
+    raise PermanentError(
+        f"run {summary['run_id']}: {'; '.join(part for part in parts if part)}. See the logs of what failed, then "
+        "clear it together with what follows: what was finished is not done again"
+    )
 
 
 def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any], links: dict[str, str]) -> ReportData:
