@@ -32,9 +32,9 @@ def print_summary(
     if mlflow_url:
         console.print(f"  {'models in MLflow':<25}{mlflow_url}/#/models", soft_wrap=True)
     if not summary["complete"]:
+        accounted = f"{sum(summary['outcomes'].values())} of {summary['skus']} SKUs are accounted for"
         console.print(
-            f"[bold red]✗[/] the run is not complete: {sum(summary['outcomes'].values())} of {summary['skus']} SKUs are "
-            "accounted for; "
+            f"[bold red]✗[/] the run is not complete: {accounted}; "
             f"lost chunks: {', '.join(summary['lost_chunks']) or 'none'}; "
             f"stages that failed: {', '.join(summary['missing_stages']) or 'none'}"
         )
