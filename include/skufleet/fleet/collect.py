@@ -16,8 +16,9 @@ from include.skufleet.lake.store import ObjectStore
 def collect_results(clients: Clients, run: RunKeys, plan: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
     """One row per SKU of the plan, and the chunks that were lost.
 
-    A chunk without results was lost for good, or silently removed by the orchestrator. Its SKUs that a checkpoint
-    knows to be finished count as what they are; the others get the outcome ``failed``.
+    A chunk without results was lost for good, or silently removed by the orchestrator; so was one whose results are
+    of an earlier plan of the same run and lack SKUs of this one. SKUs of it that are known to be finished count as what
+    they are; the others get the outcome ``failed``.
 
     Returns:
         The rows, sorted by SKU, each SKU once, and the names of lost chunks.
@@ -25,32 +26,35 @@ def collect_results(clients: Clients, run: RunKeys, plan: dict[str, Any]) -> tup
     frames, lost = [], []
     for chunk in plan["chunks"]:
         folder = run.chunk_folder(chunk["chunk"])
-        if clients.store.exists(f"{folder}/results.parquet"):
-            frames.append(clients.store.get_frame(f"{folder}/results.parquet"))
-        else:
+        done = clients.store.exists(f"{folder}/results.parquet")
+        found = clients.store.get_frame(f"{folder}/results.parquet") if done else _read_finished(clients.store, folder)
+        found = found[found["sku"].isin(chunk["skus"])]
+        frames.append(found)
+        if len(found) < len(chunk["skus"]):
             lost.append(chunk["chunk"])
-            frames.append(_recover(clients.store, folder, chunk))
+            frames.append(_count_as_failed(clients.store, folder, chunk, set(found["sku"])))
     frames.append(to_frame(SkuOutcome(**item) for item in plan["not_planned"]))
     results = pd.concat(frames, ignore_index=True).sort_values("sku", ignore_index=True)
     return results, lost
 
 
-def _recover(store: ObjectStore, folder: str, chunk: dict[str, Any]) -> pd.DataFrame:
-    """What the checkpoints of a lost chunk know, and a failed outcome for the rest of its SKUs."""
-    finished, _ = read_checkpoints(store, folder)
+def _read_finished(store: ObjectStore, folder: str) -> pd.DataFrame:
+    """What the checkpoints of a chunk without results know."""
+    return read_checkpoints(store, folder)[0]
+
+
+def _count_as_failed(store: ObjectStore, folder: str, chunk: dict[str, Any], finished: set[str]) -> pd.DataFrame:
+    """A failed outcome for each SKU of a lost chunk that was not finished."""
     departments = {sku: item["department"] for sku, item in store.get_json(f"{folder}/manifest.json")["skus"].items()}
-    reason = f"chunk {chunk['chunk']} ended without results; the version in production goes on serving"
-    missing = sorted(set(chunk["skus"]) - set(finished["sku"]))
-    failed = to_frame(
+    return to_frame(
         SkuOutcome(
             sku=sku,
             department=departments[sku],
             outcome="failed",
-            reason=reason,
+            reason=f"chunk {chunk['chunk']} ended without results; the version in production goes on serving",
             step="chunk",
             error="its task failed on every try: see its log in Airflow",
             chunk=chunk["chunk"],
         )
-        for sku in missing
+        for sku in sorted(set(chunk["skus"]) - finished)
     )
-    return pd.concat([finished, failed], ignore_index=True)

@@ -105,8 +105,11 @@ class _ChunkWork:
         self.folder = self.run.chunk_folder(self.chunk)
         flags = self.catalogue.landing.calendar.flags if self.catalogue.landing.calendar else {}
         self.package = ModelPackage(inspect.getsource(scoring), demand_signature(flags), pinned())
-        self.finished, backtest = read_checkpoints(self.clients.store, self.folder)
-        self.backtests = [backtest]
+        # A run that is planned anew, from a cleared first task on, may give the chunk other SKUs than it had.
+        finished, backtest = read_checkpoints(self.clients.store, self.folder)
+        self.written = len(finished)
+        self.finished = finished[finished["sku"].isin(list(self.data.skus))]
+        self.backtests = [backtest[backtest["sku"].isin(list(self.data.skus))]]
 
     def do_all(self) -> None:
         """Train and register what no checkpoint knows yet; a checkpoint after each ``CHECKPOINT_SKUS``."""
@@ -188,6 +191,7 @@ class _ChunkWork:
 
     def _write_down(self, outcomes: Sequence[SkuOutcome], drafts: Sequence[Draft]) -> None:
         backtest = join_backtests([draft.backtest for draft in drafts if draft.backtest is not None])
-        write_checkpoint(self.clients.store, self.folder, len(self.finished), outcomes, backtest)
+        write_checkpoint(self.clients.store, self.folder, self.written, outcomes, backtest)
+        self.written += len(outcomes)
         self.finished = pd.concat([self.finished, to_frame(outcomes)], ignore_index=True)
         self.backtests.append(backtest)

@@ -196,7 +196,7 @@ def test_a_lost_chunk_shows_as_failed_skus_and_turns_the_run_red() -> None:
     assert all("ended without results" in rows[sku]["reason"] for sku in gone)
     assert summary["lost_chunks"] == [lost]
     assert not summary["complete"]
-    with pytest.raises(PermanentError, match=f"6 of 6 SKUs are accounted for, lost chunks: {lost}"):
+    with pytest.raises(PermanentError, match=f"6 of 6 SKUs are accounted for; lost chunks: {lost}"):
         raise_if_incomplete(summary)
     forecasts = fleet.forecasts(run)
     assert set(forecasts["sku"]) == set(SKUS)
@@ -227,6 +227,21 @@ def test_promotion_and_forecast_may_be_repeated(fleet: SmallFleet) -> None:
     assert fleet.forecasts(run).equals(before)
     assert fleet.published().equals(pointer)
     assert fleet.versions() == {sku: [1] for sku in SKUS}
+
+
+def test_a_run_planned_anew_with_other_chunks_still_accounts_for_each_sku_once() -> None:
+    fleet = SmallFleet.open(fleet={"buckets": 4, "skus_per_chunk": 3})
+    fleet.deliver([row for sku in SKUS for row in weekly(sku)])
+    run = fleet.new_run()
+    fleet.do_all(run)
+    before = {row["chunk"]: set() for row in fleet.results(run).values()}
+    fleet.deliver([row for number in range(6, 12) for row in weekly(f"SKU-{number}")], "second.csv")
+    again = fleet.again()
+    summary = again.do_all(run)
+    assert len(fleet.results(run)) == summary["skus"] == 12
+    assert summary["complete"]
+    assert {row["chunk"] for row in fleet.results(run).values()} > set(before)
+    assert not fleet.forecasts(run).duplicated(["sku", "store", "date"]).any()
 
 
 def test_a_report_of_a_run_without_a_plan_says_where_to_look(fleet: SmallFleet) -> None:
