@@ -424,7 +424,7 @@ def test_a_dry_run_trains_nothing_and_still_reports(at_once: AtOnce) -> None:
 
 def test_a_pattern_without_a_match_fails_at_once_with_the_sentence(at_once: AtOnce, shop: Shop) -> None:
     assert at_once.nothing.returncode == 1, at_once.nothing.stdout
-    assert "plan failed after 1 tries" in at_once.nothing.stdout
+    assert "plan failed after 1 try:" in at_once.nothing.stdout
     run = at_once.run_of("nothing").run
     (plan,) = shop.instances(run, "plan")
     assert (plan["state"], plan["try_number"]) == ("failed", 1)

@@ -62,9 +62,9 @@ def print_failure(console: Console, api: AirflowApi, dag_id: str, run_id: str) -
     for item in api.task_instances(dag_id, run_id):
         if item["state"] == "failed":
             name = item["task_id"] + (f" {item['rendered_map_index']}" if item.get("rendered_map_index") else "")
-            console.print(
-                f"  {name} failed after {item['try_number']} tries: {task_url(api.url, item)}", soft_wrap=True
-            )
+            tries = f"{item['try_number']} {'try' if item['try_number'] == 1 else 'tries'}"
+            # A chunk's label holds a SKU's code, which may look like markup.
+            console.print(f"  {name} failed after {tries}: {task_url(api.url, item)}", soft_wrap=True, markup=False)
 
 
 def task_url(airflow_url: str, instance: dict[str, Any]) -> str:
