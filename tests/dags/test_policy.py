@@ -46,6 +46,9 @@ def test_every_task_retries_with_spread_backoff_and_has_a_timeout(dag_bag) -> No
         for task in dag.tasks:
             assert task.retries >= 2
             assert type(task.retry_policy).__name__ == "SpreadBackoff"
+            # What holds for a killed task, which cannot ask its policy.
+            assert task.retry_delay <= timedelta(seconds=30)
+            assert task.retry_exponential_backoff == 2.0
             assert task.execution_timeout is not None
 
 

@@ -61,10 +61,11 @@ def publish_report(clients: Clients, catalogue: Catalogue, run: Run, links: dict
 
 
 def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
-    """The run in figures. ``complete``: every SKU has exactly one outcome and no chunk was lost."""
+    """The run in figures. ``complete``: every SKU has exactly one outcome, no chunk was lost and no stage failed."""
     fleet, results = pool(data.results), data.results
     accounted = len(results) == results["sku"].nunique() == plan["counts"]["skus"]
-    missing = [] if data.dry_run else [stage for stage in ("promote", "forecast") if stage not in data.stage_seconds]
+    needed = ("ingest", "plan") if data.dry_run else ("ingest", "plan", "promote", "forecast")
+    missing = [stage for stage in needed if stage not in data.stage_seconds]
     return {
         "catalogue": data.catalogue,
         "run_id": data.run_id,
@@ -85,7 +86,7 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "lost_chunks": list(data.lost_chunks),
         "missing_stages": missing,
         "dry_run": data.dry_run,
-        "complete": data.dry_run or (accounted and not data.lost_chunks and not missing),
+        "complete": not missing and (data.dry_run or (accounted and not data.lost_chunks)),
         "stage_seconds": {stage: round(seconds, 1) for stage, seconds in data.stage_seconds.items()},
         "seconds": round(data.seconds, 1),
     }
@@ -104,7 +105,7 @@ def mean_rmsse(results: pd.DataFrame) -> dict[str, float]:
 
 
 def raise_if_incomplete(summary: dict[str, Any]) -> None:
-    """Turn the run red where a SKU is unaccounted for, a chunk was lost, or promotion or forecasting failed.
+    """Turn the run red where a SKU is unaccounted for, a chunk was lost, or a stage failed.
 
     The report is already written by then.
 

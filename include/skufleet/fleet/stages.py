@@ -15,11 +15,16 @@ STAGES = ("ingest", "plan", "retrain", "promote", "forecast", "report")
 
 @contextmanager
 def timed_stage(store: ObjectStore, run: RunKeys, stage: str, part: str = "") -> Iterator[None]:
-    """Write when the block began and ended, if it succeeds; ``part`` names one chunk of a mapped stage."""
+    """Write when the block began and ended, if it succeeds; ``part`` names one chunk of a mapped stage.
+
+    What an earlier time left, before the stage was cleared, is taken away first: a stage that fails then has no times.
+    """
+    key = f"{run.folder}/stages/{stage}{'-' + part if part else ''}.json"
+    store.delete(key)
     started = datetime.now(UTC)
     yield
     times = {"started": started.isoformat(), "finished": datetime.now(UTC).isoformat()}
-    store.put_json(f"{run.folder}/stages/{stage}{'-' + part if part else ''}.json", times)
+    store.put_json(key, times)
 
 
 def read_stage_seconds(store: ObjectStore, run: RunKeys) -> tuple[dict[str, float], datetime | None]:

@@ -6,6 +6,7 @@ import csv
 import io
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from include.skufleet.fleet.promote import promote_run
 from include.skufleet.fleet.publish_report import publish_report
 from include.skufleet.fleet.retrain import retrain_chunk
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.stages import timed_stage
 from include.skufleet.lake.ingest import ingest
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.registry.client import Registry
@@ -89,6 +91,10 @@ class SmallFleet:
         writer.writerows(rows)
         self.store.put(f"{self.catalogue.landing.prefix}/{folder}/{name}", text.getvalue().encode())
 
+    def stage(self, run: Run, name: str) -> AbstractContextManager[None]:
+        """Note the times of a stage, as its task does."""
+        return timed_stage(self.store, run, name)
+
     def ingest(self) -> dict[str, Any]:
         return ingest(self.store, self.catalogue, END).to_json()
 
@@ -99,16 +105,21 @@ class SmallFleet:
 
     def plan(self, run: Run) -> list[str]:
         """The names of the chunks that are handed out."""
-        return [row["chunk"] for row in plan_run(self.clients, self.catalogue, run, self.ingest())]
+        with self.stage(run, "ingest"):
+            ingested = self.ingest()
+        with self.stage(run, "plan"):
+            return [row["chunk"] for row in plan_run(self.clients, self.catalogue, run, ingested)]
 
     def retrain(self, run: Run, chunk: str) -> dict[str, Any]:
         return retrain_chunk(self.clients, self.catalogue, run, chunk)
 
     def promote(self, run: Run) -> dict[str, Any]:
-        return promote_run(self.clients, self.catalogue, run)
+        with self.stage(run, "promote"):
+            return promote_run(self.clients, self.catalogue, run)
 
     def forecast(self, run: Run) -> dict[str, Any]:
-        return forecast_run(self.clients, self.catalogue, run)
+        with self.stage(run, "forecast"):
+            return forecast_run(self.clients, self.catalogue, run)
 
     def report(self, run: Run) -> dict[str, Any]:
         return publish_report(self.clients, self.catalogue, run, {})

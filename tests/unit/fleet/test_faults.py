@@ -16,6 +16,7 @@ from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothi
 from include.skufleet.forecasting.candidates.tsb import TSB
 from include.skufleet.registry.client import Registry
 from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
+from tests.unit.fleet import small_fleet
 from tests.unit.fleet.small_fleet import WEEK, SmallFleet, weekly
 
 SKUS = tuple(f"SKU-{number}" for number in range(6))
@@ -242,6 +243,23 @@ def test_a_run_planned_anew_with_other_chunks_still_accounts_for_each_sku_once()
     assert summary["complete"]
     assert {row["chunk"] for row in fleet.results(run).values()} > set(before)
     assert not fleet.forecasts(run).duplicated(["sku", "store", "date"]).any()
+
+
+@pytest.mark.parametrize("stage", ["promote", "forecast"])
+def test_a_stage_that_fails_when_it_is_done_again_is_not_taken_for_done(
+    fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    run = fleet.new_run(skus=("SKU-1",))
+    assert fleet.do_all(run)["missing_stages"] == []
+
+    def fail(*_: object) -> None:
+        raise ServiceUnavailableError("S3 is away")
+
+    monkeypatch.setattr(small_fleet, f"{stage}_run", fail)
+    with pytest.raises(ServiceUnavailableError):
+        getattr(fleet, stage)(run)
+    summary = fleet.report(run)
+    assert (summary["complete"], summary["missing_stages"]) == (False, [stage])
 
 
 def test_a_report_of_a_run_without_a_plan_says_where_to_look(fleet: SmallFleet) -> None:

@@ -37,12 +37,13 @@ def report_data(results: pd.DataFrame, **changes: Any) -> ReportData:
         "quarantine": empty,
         "started": datetime(2026, 4, 1, tzinfo=UTC),
         "finished": datetime(2026, 4, 1, 0, 1, tzinfo=UTC),
+        "stage_seconds": dict.fromkeys(("ingest", "plan", "promote", "forecast"), 1.0),
     }
     return ReportData(**(known | changes))
 
 
 def plan_of(skus: int) -> dict[str, Any]:
-    return {"counts": {"skus": skus, "planned": skus, "chunks": 1, "not_planned": 0}}
+    return {"counts": {"skus": skus, "planned": skus, "chunks": 1, "not_planned": 0}, "ingested": {"set_aside": {}}}
 
 
 def scored(sku: str, own: float, baseline: float, signed: float, units: float, rmsse: float) -> SkuOutcome:
@@ -99,12 +100,21 @@ def test_a_run_is_complete_when_each_sku_has_one_outcome_and_no_chunk_was_lost(
     if complete:
         raise_if_incomplete(summary)
     else:
-        with pytest.raises(PermanentError, match="See the logs of these chunks"):
+        with pytest.raises(PermanentError, match="See the logs of what failed"):
             raise_if_incomplete(summary)
 
 
+@pytest.mark.parametrize("stage", ["ingest", "plan", "promote", "forecast"])
+def test_a_stage_that_did_not_come_to_its_end_makes_the_run_incomplete(stage: str) -> None:
+    done = {name: 1.0 for name in ("ingest", "plan", "promote", "forecast") if name != stage}
+    summary = summarise(report_data(TWO, stage_seconds=done), plan_of(3))
+    assert (summary["complete"], summary["missing_stages"]) == (False, [stage])
+    with pytest.raises(PermanentError, match=f"3 of 3 SKUs are accounted for; {stage} did not come to an end"):
+        raise_if_incomplete(summary)
+
+
 def test_a_dry_run_is_complete_without_outcomes() -> None:
-    summary = summarise(report_data(to_frame(()), dry_run=True), plan_of(3))
+    summary = summarise(report_data(to_frame(()), dry_run=True, stage_seconds={"ingest": 1.0, "plan": 1.0}), plan_of(3))
     assert summary["complete"]
     assert summary["outcomes"] == {}
 
