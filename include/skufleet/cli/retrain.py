@@ -13,12 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from include.skufleet.cli.airflow_api import FINISHED, AirflowApi
 from include.skufleet.cli.summary import print_failure, print_summary
 from include.skufleet.config import find_catalogue, read_settings
+from include.skufleet.errors import ServiceUnavailableError
 from include.skufleet.fleet.progress import count_finished_skus
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore, open_store
 
 STAGES = ("ingest", "plan", "retrain", "promote", "forecast", "report")
 POLL_SECONDS = 1.0
+MAX_UNANSWERED = 30
+"""Polls in a row that may stay without an answer: the run goes on, whether or not somebody can watch it."""
 DONE = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
@@ -50,15 +53,25 @@ def retrain_and_watch(api: AirflowApi, catalogue: str, conf: dict[str, Any], con
 
 
 def watch(api: AirflowApi, store: ObjectStore, dag_id: str, run: RunKeys, console: Console) -> str:
-    """Show a bar of stages, chunks and SKUs until the run is over; returns its state."""
+    """Show a bar of stages, chunks and SKUs until the run is over; returns its state.
+
+    Raises:
+        ServiceUnavailableError: Airflow or S3 did not answer for a while; the run may go on all the same.
+    """
     columns = (TextColumn("  {task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=False) as progress:
-        bars = _Bars(progress)
+        bars, unanswered = _Bars(progress), 0
         while True:
-            state = api.run_state(dag_id, run.run_id)
-            bars.update(list(api.task_instances(dag_id, run.run_id)), store, run)
-            if state in FINISHED:
-                return state
+            try:
+                state = api.run_state(dag_id, run.run_id)
+                bars.update(list(api.task_instances(dag_id, run.run_id)), store, run)
+                unanswered = 0
+                if state in FINISHED:
+                    return state
+            except ServiceUnavailableError:
+                unanswered += 1
+                if unanswered > MAX_UNANSWERED:
+                    raise
             time.sleep(POLL_SECONDS)
 
 

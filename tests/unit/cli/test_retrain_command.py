@@ -15,7 +15,7 @@ from include.skufleet.cli.airflow_api import AirflowApi
 from include.skufleet.cli.main import main
 from include.skufleet.cli.retrain import retrain_and_watch
 from include.skufleet.cli.summary import task_url
-from include.skufleet.errors import CatalogueError, LocalStackError
+from include.skufleet.errors import CatalogueError, LocalStackError, ServiceUnavailableError
 from include.skufleet.fleet.outcomes import OUTCOMES
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
@@ -126,6 +126,27 @@ def test_a_run_without_a_summary_names_the_failed_tasks_and_their_logs(
     assert f"plan failed after 1 try: {page}/plan\n" in printed
     assert f"retrain {label} failed after 5 tries: {page}/retrain/mapped/1\n" in printed
     assert "ingest failed" not in printed
+
+
+def test_an_api_that_stays_away_for_a_moment_is_waited_for(
+    airflow: StandIn, api: AirflowApi, store: ObjectStore
+) -> None:
+    def begin(_: dict[str, Any]) -> None:
+        write_summary(store, airflow)
+        airflow.failures = [(503, "")] * retrain_module.MAX_UNANSWERED
+
+    airflow.on_trigger = begin
+    assert run(api)[0] == 0
+    assert airflow.failures == []
+
+
+def test_an_api_that_stays_away_is_given_up(airflow: StandIn, api: AirflowApi, store: ObjectStore) -> None:
+    def begin(_: dict[str, Any]) -> None:
+        airflow.failures = [(503, "")] * (retrain_module.MAX_UNANSWERED + 1)
+
+    airflow.on_trigger = begin
+    with pytest.raises(ServiceUnavailableError, match="503"):
+        run(api)
 
 
 def test_a_dry_run_says_what_would_be_trained(airflow: StandIn, api: AirflowApi, store: ObjectStore) -> None:
