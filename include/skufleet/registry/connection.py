@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from include.skufleet.errors import ConfigError, PermanentError, ServiceUnavailableError, SkufleetError
+from include.skufleet.registry.remembering import make_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,7 +67,7 @@ class Connection:
             # Straight on a database, MLflow looks a version's logged model up through its global URI.
             mlflow.set_tracking_uri(self.uri)
         try:
-            return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            return make_client(self.uri)
         except mlflow.MlflowException as error:
             raise self._translate(error, "connect") from error
 

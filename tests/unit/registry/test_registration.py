@@ -17,6 +17,7 @@ from include.skufleet.registry.client import Registry, model_uri
 from include.skufleet.registry.names import registered_name
 from include.skufleet.registry.package import ModelPackage, demand_signature, pinned
 from include.skufleet.registry.records import RegisteredVersion
+from include.skufleet.registry.remembering import make_client
 from tests.unit.registry.fleet_of_models import AS_OF, PACKAGE, get_from_disk, make_record, open_registry, open_run
 from tests.unit.registry.mlflow_server import server_uri
 
@@ -163,3 +164,18 @@ def test_a_registered_model_predicts_in_a_process_without_the_repository(registr
     parameters = registry.load_parameters(registry.production("elsewhere").values(), get_from_disk)
     assert parameters == {"A": {"sku": "A", "level": 2.5}, "B": artifact}
     assert AS_OF.isoformat() == registry.production("elsewhere")["B"].as_of
+
+
+def test_a_models_nature_is_asked_for_once_however_many_tags_it_gets(monkeypatch) -> None:
+    asked: list[str] = []
+    read = MlflowClient.get_registered_model
+    monkeypatch.setattr(MlflowClient, "get_registered_model", lambda self, name: asked.append(name) or read(self, name))
+    MlflowClient(server_uri()).create_registered_model("remembered")
+    client = make_client(server_uri())
+    for number in range(3):
+        client.set_registered_model_tag("remembered", f"tag{number}", "value")
+    assert asked == ["remembered"]
+    client.search_registered_models("name = 'remembered'")
+    client.set_registered_model_tag("remembered", "tag3", "value")
+    assert asked == ["remembered"]
+    assert len(read(client, "remembered").tags) == 4
