@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from include.skufleet.registry.connection import Connection, name_filters
-from include.skufleet.registry.names import sku_of
+from include.skufleet.registry.names import catalogue_filter, catalogue_of, sku_of
 from include.skufleet.registry.records import PREVIOUS, PRODUCTION, STAGING, RegisteredVersion, tag_text
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def find_states(connection: Connection, catalogue: str) -> dict[str, ModelState]
     Cost: one request per 1,000 registered models, one per 10,000 versions in production, and one for each version whose
     tag ``stage`` someone changed by hand.
     """
-    models = list(_search_models(connection, f"tags.catalogue = '{catalogue}'"))
+    found = _search_models(connection, catalogue_filter(catalogue))
+    models = [model for model in found if catalogue_of(model.name) == catalogue]
     known = _find_production_versions(connection, catalogue) if any(PRODUCTION in m.aliases for m in models) else {}
     states = (_state(connection, model, known) for model in models)
     return {state.sku: state for state in states}
@@ -101,7 +102,7 @@ def _find_production_versions(connection: Connection, catalogue: str) -> dict[tu
     found = connection.pages(
         f"list the versions of {catalogue} in production",
         lambda client, token: client.search_model_versions(
-            f"tags.catalogue = '{catalogue}' AND tags.stage = 'production'",
+            f"{catalogue_filter(catalogue)} AND tags.stage = 'production'",
             max_results=_VERSIONS_PER_PAGE,
             page_token=token,
         ),
