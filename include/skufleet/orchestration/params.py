@@ -24,7 +24,7 @@ def retrain_params() -> dict[str, Param]:
         ),
         "skus": Param(
             default=[],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             title="SKUs",
             description_md="SKU codes or shell patterns such as `FRE-*`, one per line. Empty: the whole catalogue.",
