@@ -79,7 +79,7 @@ def evaluate(
     )
     own = {name: backtest.scores[name] for name in names if name in backtest.scores}
     complexity = {name: CANDIDATES[name].complexity for name in own}
-    chosen = choose_candidate(own, complexity, metric=metric, simpler_within=simpler_within)
+    chosen = choose_candidate(own, complexity, metric=metric, simpler_within=simpler_within, baseline=BASELINE)
     return Evaluation(
         chosen=chosen,
         reason=_explain(panel, backtest, own, chosen, metric, horizon),

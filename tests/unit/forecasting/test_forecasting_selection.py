@@ -30,6 +30,13 @@ def test_without_a_scale_all_are_compared_by_mean_absolute_error():
     assert choose({"plain": scores(NAN, 2.0), "fancy": scores(0.0, 0.0)}) == "fancy"
 
 
+def test_a_simpler_candidate_that_is_worse_than_the_baseline_is_not_chosen():
+    values = {"plain": scores(0.503), "fancy": scores(0.502), "baroque": scores(0.5)}
+    chosen = choose_candidate(values, RANK, metric="wape", simpler_within=0.01, baseline="fancy")
+    assert chosen == "fancy"
+    assert choose_candidate(values, RANK, metric="wape", simpler_within=0.01, baseline="unknown") == "plain"
+
+
 def test_nothing_to_choose_from_is_no_choice():
     assert choose({}) is None
 
