@@ -18,7 +18,7 @@ WHOLE = {
 
 
 def test_a_complete_run_passes() -> None:
-    raise_if_incomplete(WHOLE)
+    assert raise_if_incomplete(WHOLE) is None
 
 
 def test_a_run_whose_forecast_failed_is_red_although_every_sku_has_an_outcome() -> None:
