@@ -2,16 +2,19 @@
 
 It needs numpy and pandas and imports nothing of the repository. An artifact is a dict that JSON can hold::
 
-    {"format": 1, "kind": "...", "sku": "...", "stores": ["..."], "as_of": "2024-05-31", "frequency": "D",
-     "horizon": 28, "season_length": 7, "parameters": {...}}
+    {"format": 2, "kind": "...", "sku": "...", "stores": ["..."], "as_of": "2024-05-31", "frequency": "D",
+     "horizon": 28, "season_length": 7, "parameters": {...}, "intervals": None}
 
 ``as_of`` is the last period that the model was fitted on: a day, or the Monday of a week. ``predict`` takes a frame
 with ``store`` and ``date`` and, where known, ``price``, ``events`` (names separated by ``|``), ``closed`` and one
 column per flag. What is absent or empty counts as: the last known price, no event, open, flag 0.
+
+A forecast is a product of factors: the first is in units, the others are ratios. ``KINDS`` says which factors a kind
+of model has, ``components`` shows them row by row. ``intervals`` may be absent: then there are point forecasts only.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +24,58 @@ import pandas as pd
 Json = Mapping[str, Any]
 Array = np.ndarray[Any, Any]
 Named = Mapping[str, Array]
+Factors = dict[str, Array]
 
-FORMAT = 1
+FORMAT = 2
 KEYS = ("format", "kind", "sku", "stores", "as_of", "frequency", "horizon", "season_length", "parameters")
 DAYS = {"D": 1, "W": 7}
 EPOCH = np.datetime64("1970-01-05")  # a Monday: position 0 of every season
 SEPARATOR = "|"
+RESERVED = ("price", "cap", "closed")  # components that an event or flag of that name must not hide
 STORE_PARAMETERS = ("level", "fade", "cap", "usual_price", "last_price")  # of the regression
 
 
 class Inputs:
-    """What one prediction is made from: arrays that broadcast against each other, one element per forecast."""
+    """What one prediction is made from: arrays that broadcast against each other, one element per forecast.
+
+    Attributes:
+        store: positions in the artifact's stores.
+        date: datetime64[D].
+        price: NaN where unknown; ``None`` without prices.
+        events: event name -> 0/1.
+        flags: flag name -> 0 to 1.
+        closed: true where no store is open; ``None``: never.
+        step: periods after ``as_of``, the first is 1.
+        lead: step over the horizon, at most 1.
+        position: of the period in its season, 0 to ``season`` - 1.
+    """
 
     def __init__(
-        self, artifact: Json, store: Array, date: Array, price: Array | None, events: Named | None, flags: Named | None
+        self,
+        artifact: Json,
+        store: Array,
+        date: Array,
+        price: Array | None = None,
+        events: Named | None = None,
+        flags: Named | None = None,
+        closed: Array | None = None,
     ) -> None:
         days, season = DAYS[artifact["frequency"]], artifact["season_length"]
-        self.store, self.date, self.price, self.frequency = store, date, price, artifact["frequency"]
-        self.events, self.flags = events or {}, flags or {}
+        self.store, self.date, self.price, self.closed = store, date, price, closed
+        self.events, self.flags, self.frequency, self.season = events or {}, flags or {}, artifact["frequency"], season
         self.step = (date - np.datetime64(artifact["as_of"], "D")).astype(np.int64) // days
         self.position = ((date - EPOCH).astype(np.int64) // days) % season
-        self.season, self.lead = season, np.minimum(self.step / artifact["horizon"], 1.0)
+        self.lead = np.minimum(self.step / artifact["horizon"], 1.0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the forecasts."""
+        return np.broadcast_shapes(self.store.shape, self.step.shape)
+
+    @property
+    def season_name(self) -> str:
+        """What people call the season's positions."""
+        return "weekday" if (self.frequency, self.season) == ("D", 7) else "season"
 
 
 def _at(values: Any, *where: Any) -> Array:
@@ -55,21 +89,26 @@ def _season_at(table: Any, inputs: Inputs) -> Array:
     return _at(table, inputs.store if len(table) > 1 else 0, inputs.position)
 
 
-def _predict_zero(parameters: Json, inputs: Inputs) -> Array:  # noqa: ARG001
-    return np.zeros(np.broadcast_shapes(inputs.store.shape, inputs.step.shape))
+def _zero_demand(parameters: Json, inputs: Inputs) -> Factors:  # noqa: ARG001
+    return {"zero": np.zeros(inputs.shape)}
 
 
-def _predict_seasonal_naive(parameters: Json, inputs: Inputs) -> Array:
-    return _at(parameters["last"], inputs.store, (inputs.step - 1) % inputs.season)
+def _seasonal_naive(parameters: Json, inputs: Inputs) -> Factors:
+    return {"last season": _at(parameters["last"], inputs.store, (inputs.step - 1) % inputs.season)}
 
 
-def _predict_smoothing(parameters: Json, inputs: Inputs) -> Array:
-    return _at(parameters["level"], inputs.store) * _season_at(parameters["season"], inputs)
+def _smoothing(parameters: Json, inputs: Inputs) -> Factors:
+    return {
+        "level": _at(parameters["level"], inputs.store),
+        inputs.season_name: _season_at(parameters["season"], inputs),
+    }
 
 
-def _predict_tsb(parameters: Json, inputs: Inputs) -> Array:
-    expected = _at(parameters["probability"], inputs.store) * _at(parameters["size"], inputs.store)
-    return np.broadcast_to(expected, np.broadcast_shapes(expected.shape, inputs.step.shape))
+def _tsb(parameters: Json, inputs: Inputs) -> Factors:
+    return {
+        "size of a sale": _at(parameters["size"], inputs.store),
+        "chance of a sale": _at(parameters["probability"], inputs.store),
+    }
 
 
 def harmonics(date: Array, frequency: str) -> dict[str, Array]:
@@ -94,33 +133,91 @@ def relative_price(price: Array, usual: Array, limits: Any) -> Array:
     return np.clip(ratio, limits[0], limits[1])
 
 
-def _predict_regression(parameters: Json, inputs: Inputs) -> Array:
-    """Level x season x exp(linear predictor), at most the store's cap."""
+def _ratio(linear: Any) -> Array:
+    """Exponential of a part of the linear predictor, kept between e^-20 and e^20."""
+    ratio: Array = np.exp(np.clip(linear, -20.0, 20.0))
+    return ratio
+
+
+def _free_name(factors: Factors, name: str) -> str:
+    """The effect's name, in brackets where a factor is called so already or may be called so later."""
+    while name in factors or name in RESERVED:
+        name = f"({name})"
+    return name
+
+
+def _wave_ratios(weights: Json, inputs: Inputs) -> Factors:
+    """The year's and the month's movement from the weights of ``harmonics``."""
+    waves = harmonics(inputs.date, inputs.frequency) if weights else {}
+    ratios: Factors = {}
+    for part, name in (("year", "time of year"), ("month", "day of month")):
+        if terms := [weight * waves[wave] for wave, weight in weights.items() if wave.startswith(part)]:
+            ratios[name] = _ratio(sum(terms[1:], terms[0]))
+    return ratios
+
+
+def _regression(parameters: Json, inputs: Inputs) -> Factors:
+    """Level x season x exp(each part of the linear predictor), at most the store's cap."""
     take = {name: _at(parameters[name], inputs.store) for name in STORE_PARAMETERS}
-    linear = take["fade"] * inputs.lead
-    waves = harmonics(inputs.date, inputs.frequency)
-    for name, weight in parameters["waves"].items():
-        linear = linear + weight * waves[name]
-    for given, weights in ((inputs.events, parameters["events"]), (inputs.flags, parameters["flags"])):
-        for name, weight in weights.items():
+    factors = {"level": take["level"], inputs.season_name: _season_at(parameters["season"], inputs)}
+    factors["momentum"] = _ratio(take["fade"] * inputs.lead)
+    factors.update(_wave_ratios(parameters["waves"], inputs))
+    for what, given in (("events", inputs.events), ("flags", inputs.flags)):
+        for name, weight in parameters[what].items():
             if name in given:
-                linear = linear + weight * given[name]
+                factors[_free_name(factors, name)] = _ratio(weight * given[name])
     if parameters["price"]:
         price = take["last_price"] if inputs.price is None else inputs.price
         price = np.where(np.isfinite(price), price, take["last_price"])
-        linear = linear + parameters["price"] * relative_price(price, take["usual_price"], parameters["limits"])
-    expected = take["level"] * _season_at(parameters["season"], inputs) * np.exp(np.clip(linear, -20.0, 20.0))
-    capped: Array = np.minimum(expected, take["cap"])
-    return capped
+        relative = relative_price(price, take["usual_price"], parameters["limits"])
+        factors["price"] = _ratio(parameters["price"] * relative)
+    return _cap(factors, take["cap"])
 
 
-KINDS = {
-    "zero_demand": _predict_zero,
-    "seasonal_naive": _predict_seasonal_naive,
-    "exponential_smoothing": _predict_smoothing,
-    "tsb": _predict_tsb,
-    "poisson_regression": _predict_regression,
+def _cap(factors: Factors, most: Array) -> Factors:
+    """The factors and, where their product exceeds ``most``, one that brings it back to it."""
+    expected = multiply(factors)
+    return {**factors, "cap": np.where(expected > most, most / np.where(expected > most, expected, 1.0), 1.0)}
+
+
+def _ensemble(parameters: Json, inputs: Inputs) -> Factors:
+    """Weighted mean of the members' forecasts; ``components`` shows the members."""
+    weights, forecasts = zip(*_member_forecasts(parameters, inputs).values(), strict=True)
+    total = sum(weight * forecast for weight, forecast in zip(weights, forecasts, strict=True))
+    return {"ensemble": np.asarray(total) / sum(weights)}
+
+
+def _member_forecasts(parameters: Json, inputs: Inputs) -> dict[str, tuple[float, Array]]:
+    """Kind of each member -> its weight and its forecasts."""
+    return {
+        member["kind"]: (float(member["weight"]), _clip(multiply(KINDS[member["kind"]](member["parameters"], inputs))))
+        for member in parameters["members"]
+    }
+
+
+# Kind -> its factors in order: the first in units, the others ratios; their product is the expected units.
+KINDS: dict[str, Callable[[Json, Inputs], Factors]] = {
+    "zero_demand": _zero_demand,
+    "seasonal_naive": _seasonal_naive,
+    "exponential_smoothing": _smoothing,
+    "tsb": _tsb,
+    "poisson_regression": _regression,
+    "ensemble": _ensemble,
 }
+
+
+def multiply(factors: Factors) -> Array:
+    """Product of the factors, in their order."""
+    product: Any = 1.0
+    for factor in factors.values():
+        product = product * factor
+    return np.asarray(product)
+
+
+def _clip(expected: Array) -> Array:
+    """Finite and >= 0."""
+    clipped: Array = np.maximum(np.nan_to_num(expected, nan=0.0, posinf=0.0, neginf=0.0), 0.0)
+    return clipped
 
 
 def check(artifact: Json) -> None:
@@ -128,9 +225,15 @@ def check(artifact: Json) -> None:
     missing = [key for key in KEYS if key not in artifact]
     if missing:
         raise ValueError(f"artifact: keys {missing} are missing; it has {sorted(artifact)}")
-    if artifact["format"] != FORMAT or artifact["kind"] not in KINDS or artifact["frequency"] not in DAYS:
-        got = {key: artifact[key] for key in ("format", "kind", "frequency")}
-        raise ValueError(f"artifact: got {got}, expected format {FORMAT}, a kind of {sorted(KINDS)}, frequency D or W")
+    got = {key: artifact[key] for key in ("format", "kind", "frequency")}
+    if artifact["format"] != FORMAT:
+        raise ValueError(f"artifact: got {got}, expected format {FORMAT}; retrain the SKU")
+    if artifact["kind"] not in KINDS or artifact["frequency"] not in DAYS:
+        raise ValueError(f"artifact: got {got}, expected a kind of {sorted(KINDS)}, frequency D or W")
+    if artifact["kind"] == "ensemble":
+        kinds = [member["kind"] for member in artifact["parameters"]["members"]]
+        if not kinds or len(set(kinds)) < len(kinds) or not set(kinds) <= set(KINDS) - {"ensemble"}:
+            raise ValueError(f"artifact: an ensemble of {kinds}, expected different kinds of {sorted(KINDS)}")
 
 
 def forecast(
@@ -153,19 +256,74 @@ def forecast(
         flags: flag name -> 0 to 1.
         closed: true where no store is open: the forecast is 0.
     """
-    expected = KINDS[artifact["kind"]](artifact["parameters"], Inputs(artifact, store, date, price, events, flags))
-    expected = np.maximum(np.nan_to_num(expected, nan=0.0, posinf=0.0, neginf=0.0), 0.0)
-    return expected if closed is None else np.where(closed, 0.0, expected)
+    return _forecast(artifact, Inputs(artifact, store, date, price, events, flags, closed))
+
+
+def _forecast(artifact: Json, inputs: Inputs) -> Array:
+    expected = _clip(multiply(KINDS[artifact["kind"]](artifact["parameters"], inputs)))
+    if inputs.closed is not None:
+        expected = np.where(inputs.closed, 0.0, expected)
+    return expected if expected.shape == inputs.shape else np.broadcast_to(expected, inputs.shape)
+
+
+def intervals(artifact: Json, expected: Array, inputs: Inputs) -> dict[str, Array]:  # noqa: ARG001
+    """Bounds by column name, in the order of the output's columns; none without ``artifact["intervals"]``."""
+    return {}
 
 
 def predict(artifact: Json, frame: pd.DataFrame) -> pd.DataFrame:
-    """Forecast each row of ``frame``: ``sku, store, date, y_hat`` in its order.
+    """Forecast each row of ``frame``: ``sku, store, date, y_hat`` and the bounds of ``intervals``, in its order.
 
     Raises:
         ValueError: a column is missing, a store is not one of the model's, or a date is unreadable, not after the
             model's ``as_of`` or, for weeks, not a Monday.
     """
     check(artifact)
+    inputs = _read(artifact, frame)
+    expected = _forecast(artifact, inputs)
+    bounds = intervals(artifact, expected, inputs)
+    return pd.DataFrame({**_identify(artifact, inputs), "y_hat": expected, **bounds})
+
+
+def components(artifact: Json, frame: pd.DataFrame) -> pd.DataFrame:
+    """What each row's forecast is made of: a long frame ``sku, store, date, component, value``, component by component.
+
+    The first component is in units, the others are ratios, and their product is the row's ``y_hat``. One that is 1 in
+    every row is left out; with a closed day in the frame, ``closed`` is 0 there and 1 on other days. For an ensemble,
+    ``member <kind>`` is a member's forecast in units and ``weight <kind>`` its share: ``y_hat`` is the sum over the
+    members of weight x forecast (x ``closed``).
+
+    Raises:
+        ValueError: as ``predict``.
+    """
+    check(artifact)
+    inputs = _read(artifact, frame)
+    parameters, rows = artifact["parameters"], inputs.shape
+    if artifact["kind"] == "ensemble":
+        members = _member_forecasts(parameters, inputs)
+        total = sum(weight for weight, _ in members.values())
+        parts = {f"member {kind}": made for kind, (_, made) in members.items()}
+        parts |= {f"weight {kind}": np.full(rows, weight / total) for kind, (weight, _) in members.items()}
+        kept = list(parts)
+    else:
+        parts = KINDS[artifact["kind"]](parameters, inputs)
+        kept = [name for row, name in enumerate(parts) if row == 0 or np.any(parts[name] != 1.0)]
+    if inputs.closed is not None and inputs.closed.any():
+        parts["closed"] = np.where(inputs.closed, 0.0, 1.0)
+        kept.append("closed")
+    who = pd.DataFrame(_identify(artifact, inputs))
+    shown = [who.assign(component=name, value=np.broadcast_to(parts[name], rows)) for name in kept]
+    return pd.concat(shown, ignore_index=True)
+
+
+def _identify(artifact: Json, inputs: Inputs) -> dict[str, Any]:
+    """Columns that say what a row of the output is about."""
+    names = np.array(artifact["stores"], dtype=object)[inputs.store]
+    return {"sku": artifact["sku"], "store": names, "date": inputs.date.astype("datetime64[s]")}
+
+
+def _read(artifact: Json, frame: pd.DataFrame) -> Inputs:
+    """The rows of a frame, checked."""
     if not isinstance(frame, pd.DataFrame) or not {"store", "date"} <= set(frame.columns):
         got = sorted(map(str, frame.columns)) if isinstance(frame, pd.DataFrame) else type(frame).__name__
         raise ValueError(f"SKU {artifact['sku']!r}: expected a DataFrame with columns store and date, got {got}")
@@ -174,14 +332,24 @@ def predict(artifact: Json, frame: pd.DataFrame) -> pd.DataFrame:
     if (store < 0).any():
         unknown = sorted(set(names[store < 0]))
         raise ValueError(f"SKU {artifact['sku']!r}: no store {unknown[:5]}; the model knows {artifact['stores'][:20]}")
-    date = _read_dates(artifact, frame["date"])
-    flags = {name: _numbers(frame, name, 0.0) for name in artifact["parameters"].get("flags", {}) if name in frame}
-    events = _read_events(artifact, frame["events"]) if "events" in frame else {}
-    price = _numbers(frame, "price", np.nan) if "price" in frame else None
-    closed = _numbers(frame, "closed", 0.0) > 0 if "closed" in frame else None
-    expected = forecast(artifact, store, date, price, events, flags, closed)
-    stamps = date.astype("datetime64[s]")
-    return pd.DataFrame({"sku": artifact["sku"], "store": names, "date": stamps, "y_hat": expected})
+    flags = {name: _numbers(frame, name, 0.0) for name in _effects(artifact["parameters"], "flags") if name in frame}
+    return Inputs(
+        artifact,
+        store,
+        _read_dates(artifact, frame["date"]),
+        _numbers(frame, "price", np.nan) if "price" in frame else None,
+        _read_events(artifact, frame["events"]) if "events" in frame else {},
+        flags,
+        _numbers(frame, "closed", 0.0) > 0 if "closed" in frame else None,
+    )
+
+
+def _effects(parameters: Json, what: str) -> list[str]:
+    """Names of the events or flags that the model, or a member of it, has an effect of."""
+    found = dict.fromkeys(parameters.get(what, ()))
+    for member in parameters.get("members", ()):
+        found |= dict.fromkeys(member["parameters"].get(what, ()))
+    return list(found)
 
 
 def _read_dates(artifact: Json, column: Any) -> Array:
@@ -204,7 +372,7 @@ def _read_dates(artifact: Json, column: Any) -> Array:
 def _read_events(artifact: Json, column: Any) -> dict[str, Array]:
     """Event name -> 0/1 per row, for the events that the model has an effect of."""
     cells = [{part.strip() for part in cell.split(SEPARATOR)} if isinstance(cell, str) else set() for cell in column]
-    known = artifact["parameters"].get("events", {})
+    known = _effects(artifact["parameters"], "events")
     return {name: np.array([float(name in cell) for cell in cells]) for name in known}
 
 

@@ -94,7 +94,7 @@ def test_the_regression_learns_price_event_flag_and_closed_days():
 
 def test_no_forecast_of_the_regression_exceeds_three_times_the_largest_sale():
     units = np.geomspace(1.0, 500.0, 200)[None, :]
-    assert predict("poisson_regression", make_panel(units, horizon=56)).max() <= 1500.0
+    assert predict("poisson_regression", make_panel(units, horizon=56)).max() <= 1500.0 * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("name", ["exponential_smoothing", "poisson_regression"])

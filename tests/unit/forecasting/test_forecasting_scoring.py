@@ -1,6 +1,7 @@
 """The file that travels with every model: same forecasts as in-process, clear refusals, no need of this repository."""
 
 import ast
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -124,9 +125,80 @@ def test_a_closed_day_is_forecast_as_zero():
     assert out["y_hat"].tolist() == [0.0]
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"kind": "oracle"}, {"frequency": "M"}])
-def test_an_artifact_of_another_format_or_kind_is_refused(change):
-    with pytest.raises(ArtifactError, match=r"'tea'.*expected format 1"):
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"format": 1}, "expected format 2; retrain"),
+        ({"kind": "oracle"}, "expected a kind of"),
+        ({"frequency": "M"}, "frequency D or W"),
+        ({"kind": "ensemble", "parameters": {"members": []}}, r"an ensemble of \[\]"),
+        ({"kind": "ensemble", "parameters": {"members": [{"kind": "oracle"}]}}, "expected different kinds"),
+    ],
+)
+def test_an_artifact_of_another_format_or_kind_is_refused(change, expected):
+    with pytest.raises(ArtifactError, match=rf"'tea'.*{expected}"):
         restore({**NAIVE.to_artifact(), **change})
+
+
+def test_an_artifact_that_lacks_a_key_is_refused():
     with pytest.raises(ArtifactError, match="stores"):
         restore({key: value for key, value in NAIVE.to_artifact().items() if key != "stores"})
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_the_product_of_the_components_of_a_row_is_its_forecast(name):
+    panel = rich_panel(periods=500, horizon=150)
+    artifact, frame = fit_candidate(name, panel).to_artifact(), frame_of(panel)
+    parts = scoring.components(artifact, frame)
+    assert list(parts.columns) == ["sku", "store", "date", "component", "value"]
+    product = parts.groupby(["store", "date"])["value"].prod()
+    expected = scoring.predict(artifact, frame).set_index(["store", "date"])["y_hat"]
+    np.testing.assert_allclose(product.reindex(expected.index), expected, rtol=1e-9)
+    closed = parts[parts["component"] == "closed"]["value"].to_numpy()
+    np.testing.assert_array_equal(closed, 1 - frame["closed"])
+
+
+def test_the_components_of_a_regression_are_named_by_what_moves_demand():
+    panel = rich_panel(periods=700, horizon=60)
+    parts = scoring.components(fit_candidate("poisson_regression", panel).to_artifact(), frame_of(panel))
+    assert {"level", "weekday", "day of month", "fair", "benefit", "price"} <= set(parts["component"])
+    of_fair = parts[parts["component"] == "fair"]["value"]
+    assert of_fair.max() > 2.0
+    assert of_fair.min() == 1.0
+    assert "cap" not in set(parts["component"])
+
+
+def test_an_event_called_like_a_component_does_not_hide_it():
+    panel = rich_panel(periods=500, horizon=60)
+    renamed = dataclasses.replace(panel, events=("price",), flags={"level": panel.flags["benefit"]})
+    plain = fit_candidate("poisson_regression", panel).predict(panel.future)
+    fitted = fit_candidate("poisson_regression", renamed)
+    np.testing.assert_array_equal(fitted.predict(renamed.future), plain)
+    shown = set(scoring.components(fitted.to_artifact(), frame_of(renamed))["component"])
+    assert {"price", "(price)", "level", "(level)"} <= shown
+
+
+def ensemble(panel, weights):
+    fitted = {name: fit_candidate(name, panel).to_artifact() for name in weights}
+    members = [
+        {"kind": name, "weight": weight, "parameters": fitted[name]["parameters"]} for name, weight in weights.items()
+    ]
+    return {**fitted[next(iter(weights))], "kind": "ensemble", "parameters": {"members": members}}
+
+
+def test_an_ensemble_is_the_weighted_mean_of_its_members_and_shows_them():
+    panel = rich_panel()
+    artifact, frame = ensemble(panel, {"tsb": 1.0, "poisson_regression": 3.0}), frame_of(panel)
+    tsb, regression = (fit_candidate(name, panel).predict(panel.future) for name in ("tsb", "poisson_regression"))
+    expected = 0.25 * tsb + 0.75 * regression
+    np.testing.assert_allclose(restore(artifact).predict(panel.future), expected)
+    out = scoring.predict(artifact, frame)
+    np.testing.assert_allclose(out["y_hat"], expected.ravel())
+    value = scoring.components(artifact, frame).pivot_table(
+        index=["store", "date"], columns="component", values="value"
+    )
+    assert value["weight tsb"].eq(0.25).all()
+    total = value["weight tsb"] * value["member tsb"]
+    total += value["weight poisson_regression"] * value["member poisson_regression"]
+    keys = pd.MultiIndex.from_frame(out[["store", "date"]])
+    np.testing.assert_allclose((total * value.get("closed", 1.0)).reindex(keys), out["y_hat"])

@@ -140,7 +140,7 @@ def test_parameters_that_are_no_json_make_no_version(registry: Registry, client:
 def test_a_registered_model_predicts_in_a_process_without_the_repository(registry: Registry, tmp_path: Path) -> None:
     """Loaded by alias, two scorers in one process, with and without the optional columns."""
     artifact = {
-        "format": 1, "kind": "seasonal_naive", "sku": "B", "stores": ["S1"], "as_of": "2026-01-05", "frequency": "D",
+        "format": 2, "kind": "seasonal_naive", "sku": "B", "stores": ["S1"], "as_of": "2026-01-05", "frequency": "D",
         "horizon": 7, "season_length": 7, "parameters": {"last": [[3, 4, 5, 6, 7, 8, 9]]},
     }  # fmt: skip
     package = ModelPackage(SCORING.read_text(encoding="utf-8"), demand_signature(["snap"]), pinned())
