@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from include.skufleet.config.catalogue import Catalogue
+from include.skufleet.config.problems import describe_problems
 from include.skufleet.errors import CatalogueError
 
 CATALOGUES_FOLDER = Path(__file__).resolve().parents[2] / "catalogues"
@@ -53,22 +54,6 @@ def load_catalogue(path: Path) -> Catalogue:
     if catalogue.name != path.stem:
         raise CatalogueError(f"{path.name}: name: got {catalogue.name!r}, expected the file's name {path.stem!r}")
     return catalogue
-
-
-def describe_problems(error: ValidationError) -> str:
-    """Every complaint as ``key: reason (got value)``, in one line."""
-    parts = []
-    for item in error.errors(include_url=False, include_context=False):
-        key = ".".join(str(part) for part in item["loc"]) or "file"
-        if item["type"] == "extra_forbidden":
-            parts.append(f"{key}: unknown key; take it out or correct its spelling")
-        elif item["type"] == "missing":
-            parts.append(f"{key}: is required")
-        else:
-            reason = item["msg"].removeprefix("Value error, ")
-            shown = repr(item["input"])
-            parts.append(f"{key}: {reason}" + (f" (got {shown})" if len(shown) <= 60 else ""))
-    return "; ".join(parts)
 
 
 def catalogue_files(folder: Path = CATALOGUES_FOLDER) -> dict[str, Path]:

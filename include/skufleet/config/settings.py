@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from include.skufleet.config.base import Model, Text
-from include.skufleet.config.files import describe_problems
+from include.skufleet.config.problems import describe_problems
 from include.skufleet.errors import ConfigError
 
 
