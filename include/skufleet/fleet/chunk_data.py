@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -42,36 +42,67 @@ def load_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> 
     """Read a chunk's buckets as of the run's date at the plan's table version, validate, and lay out as panels."""
     manifest = clients.store.get_json(f"{run.chunk_folder(chunk)}/manifest.json")
     ingested = clients.store.get_json(run.plan_key)["ingested"]
-    planned, buckets = list(manifest["skus"]), manifest["buckets"]
+    return load_skus(clients, catalogue, run.as_of, ingested, manifest["skus"], manifest["buckets"])
+
+
+def load_skus(
+    clients: Clients,
+    catalogue: Catalogue,
+    as_of: date,
+    ingested: Mapping[str, Any],
+    skus: Mapping[str, Mapping[str, Any]],
+    buckets: Sequence[int],
+) -> ChunkData:
+    """Read some SKUs, validate them, and lay them out as panels.
+
+    Args:
+        clients: the services.
+        catalogue: the catalogue's settings.
+        as_of: nothing later is read.
+        ingested: the JSON of the ingestion's summary: table versions and keys.
+        skus: what the plan knows of each SKU.
+        buckets: the buckets of the history that they are in.
+    """
     history = read_history(
-        clients.store,
-        catalogue,
-        version=ingested["table_version"],
-        as_of=run.as_of,
-        buckets=buckets,
-        skus=planned,
+        clients.store, catalogue, version=ingested["table_version"], as_of=as_of, buckets=buckets, skus=list(skus)
     )
-    trading_dates = _until(read_trading_dates(clients.store, ingested["dates_key"]), run.as_of)
-    newest = trading_dates.max().date() if len(trading_dates) else None
     verdict = validate_chunk(
         history,
         limits=catalogue.validation,
-        as_of=run.as_of,
-        planned=planned,
-        newest=newest,
+        as_of=as_of,
+        planned=list(skus),
+        newest=_newest(_read_trading_dates(clients, ingested, as_of)),
         frequency=catalogue.frequency,
         gaps=catalogue.landing.sales.gaps,
     )
     usable = _with_usable_rows_of_quarantined(verdict, history, catalogue)
+    panels = lay_out(clients, catalogue, as_of, ingested, usable, buckets)
+    return ChunkData(skus=skus, table_version=ingested["table_version"], verdict=verdict, panels=panels)
+
+
+def lay_out(
+    clients: Clients,
+    catalogue: Catalogue,
+    as_of: date,
+    ingested: Mapping[str, Any],
+    usable: pd.DataFrame,
+    buckets: Sequence[int],
+) -> dict[str, Panel]:
+    """One panel per SKU of validated rows (``sku, store, date, units, price``), with what is known ahead."""
     calendar, landing = _read_calendar(clients, ingested), catalogue.landing
+    trading_dates = _read_trading_dates(clients, ingested, as_of)
     prices = None
     if landing.prices and "price" in catalogue.known_future:
         prices = read_prices(
-            clients.store, catalogue, version=ingested["prices_version"], buckets=buckets, skus=planned
+            clients.store,
+            catalogue,
+            version=ingested["prices_version"],
+            buckets=buckets,
+            skus=[str(sku) for sku in usable["sku"].unique()],
         )
-    panels = build_panels(
+    return build_panels(
         usable,
-        as_of=run.as_of,
+        as_of=as_of,
         horizon=catalogue.horizon,
         frequency=catalogue.frequency,
         season_length=catalogue.season_length,
@@ -82,15 +113,18 @@ def load_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> 
         closed=landing.calendar.closed if landing.calendar else None,
         prices=prices,
         trading_dates=trading_dates,
-        last_date=newest,
+        last_date=_newest(trading_dates),
         known_future=catalogue.known_future,
     )
-    return ChunkData(skus=manifest["skus"], table_version=ingested["table_version"], verdict=verdict, panels=panels)
 
 
-def _until(dates: pd.Series, as_of: date) -> pd.Series:
-    stamps = pd.to_datetime(dates)
+def _read_trading_dates(clients: Clients, ingested: Mapping[str, Any], as_of: date) -> pd.Series:
+    stamps = pd.to_datetime(read_trading_dates(clients.store, ingested["dates_key"]))
     return stamps[stamps <= pd.Timestamp(as_of)]
+
+
+def _newest(trading_dates: pd.Series) -> date | None:
+    return trading_dates.max().date() if len(trading_dates) else None
 
 
 def _with_usable_rows_of_quarantined(verdict: Verdict, history: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:

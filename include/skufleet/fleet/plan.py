@@ -46,6 +46,43 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
     Raises:
         PlanError: ``as_of`` is before the first sale, or ``skus`` selects nothing.
     """
+    selection = find_skus(clients, catalogue, run, ingested)
+    chunks = pack_chunks(
+        selection.planned, skus_per_chunk=catalogue.fleet.skus_per_chunk, max_chunks=catalogue.fleet.chunks
+    )
+    production = clients.registry.production(catalogue.name) if chunks else {}
+    _write_manifests(clients, run, chunks, selection, production)
+    plan = _describe(catalogue, run, ingested, chunks, selection.left_out)
+    clients.store.put_json(run.plan_key, plan)
+    return [] if run.dry_run else [{"chunk": chunk.name, "label": chunk.label} for chunk in chunks]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The SKUs that a run is about.
+
+    Attributes:
+        planned: those that can be trained.
+        left_out: those that cannot, and why.
+        groups: SKU -> its department and hierarchy, for SKUs that the catalogue lists.
+    """
+
+    planned: Sequence[PlannedSku]
+    left_out: Sequence[NotPlanned]
+    groups: Mapping[str, Mapping[str, str]]
+
+    def describe(self, sku: str) -> dict[str, Any]:
+        """The department and the hierarchy of a SKU."""
+        hierarchy = dict(self.groups.get(sku, {}))
+        return {"department": hierarchy.pop("department", UNKNOWN_DEPARTMENT), "hierarchy": hierarchy}
+
+
+def find_skus(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping[str, Any]) -> Selection:
+    """The SKUs that were sold up to the run's date or are listed, narrowed to those that the run asks for.
+
+    Raises:
+        PlanError: ``as_of`` is before the first sale, or ``skus`` selects nothing.
+    """
     index = read_series_index(clients.store, ingested["index_key"])
     groups = _read_groups(clients, catalogue, ingested)
     known = _costs(index, run.as_of)
@@ -54,12 +91,9 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
     if known.empty:
         raise PlanError(_before_first_sale(catalogue, run, index))
     planned, left_out = _sort_out(selected, known, groups)
-    chunks = pack_chunks(planned, skus_per_chunk=catalogue.fleet.skus_per_chunk, max_chunks=catalogue.fleet.chunks)
-    production = clients.registry.production(catalogue.name) if chunks else {}
-    _write_manifests(clients, run, chunks, groups, production)
-    plan = _describe(catalogue, run, ingested, chunks, left_out)
-    clients.store.put_json(run.plan_key, plan)
-    return [] if run.dry_run else [{"chunk": chunk.name, "label": chunk.label} for chunk in chunks]
+    named = {} if groups is None else groups.to_dict("index")
+    texts = {str(sku): {str(name): str(value) for name, value in row.items()} for sku, row in named.items()}
+    return Selection(planned, left_out, texts)
 
 
 def select_skus(known: Sequence[str], wanted: Iterable[str], catalogue: str) -> list[str]:
@@ -137,20 +171,15 @@ def _write_manifests(
     clients: Clients,
     run: Run,
     chunks: Sequence[Chunk],
-    groups: pd.DataFrame | None,
+    selection: Selection,
     production: Mapping[str, RegisteredVersion],
 ) -> None:
     """One object per chunk: its SKUs with their groups and version in production, and the buckets it reads."""
-    known = {} if groups is None else groups.to_dict("index")
     for chunk in chunks:
-        skus = {}
-        for sku in chunk.skus:
-            hierarchy = {str(name): str(value) for name, value in known.get(sku, {}).items()}
-            skus[sku] = {
-                "department": hierarchy.pop("department", UNKNOWN_DEPARTMENT),
-                "hierarchy": hierarchy,
-                "production": _champion(production[sku]) if sku in production else None,
-            }
+        skus = {
+            sku: selection.describe(sku) | {"production": _champion(production[sku]) if sku in production else None}
+            for sku in chunk.skus
+        }
         manifest = {"chunk": chunk.name, "label": chunk.label, "buckets": list(chunk.buckets), "cost": chunk.cost}
         clients.store.put_json(f"{run.chunk_folder(chunk.name)}/manifest.json", manifest | {"skus": skus})
 
