@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import time
 from typing import Any
 
-import psutil
 from rich.console import Console
 
+from benchmarks.machine import describe_machine
 from include.skufleet.cli.main import open_airflow
 from include.skufleet.cli.retrain import watch
 from include.skufleet.config import read_settings
@@ -59,7 +56,7 @@ def measure(catalogue: str, as_of: str) -> dict[str, Any]:
         "baseline_rmsse": summary["baseline_rmsse"],
         "bias": summary["bias"],
         "quarantined_rows": summary["quarantined_rows"],
-        "machine": machine(),
+        "machine": describe_machine(),
     }
 
 
@@ -67,17 +64,6 @@ def read_chunks(store: ObjectStore, keys: RunKeys) -> list[dict[str, Any]]:
     """What each chunk says of its own time and memory."""
     found = [item.key for item in store.list(f"{keys.folder}/chunks/") if item.key.endswith("/summary.json")]
     return [store.get_json(key) for key in found]
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    return {
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "python": platform.python_version(),
-        "commit": commit.stdout.strip(),
-    }
 
 
 if __name__ == "__main__":
