@@ -94,7 +94,8 @@ WRONG = [
         "candidates",
         ["seasonal_naive", "prophet"],
         (
-            "candidates.1: Input should be 'seasonal_naive', 'exponential_smoothing', 'tsb' or 'poisson_regression' "
+            "candidates.1: Input should be 'seasonal_naive', 'weekday_mean', 'exponential_smoothing', 'theta', 'tsb', "
+            "'poisson_regression', 'profile', 'hist_gradient_boosting', 'random_forest' or 'ensemble' "
             "(got 'prophet')"
         ),
     ),

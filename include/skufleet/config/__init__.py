@@ -6,6 +6,7 @@ What does not belong here: reading data, clients, clocks.
 """
 
 from include.skufleet.config.base import Model
+from include.skufleet.config.candidates import CandidateSettings
 from include.skufleet.config.catalogue import (
     BASELINE,
     Backtest,
@@ -37,6 +38,7 @@ __all__ = [
     "Backtest",
     "Calendar",
     "CandidateName",
+    "CandidateSettings",
     "Catalogue",
     "Flag",
     "Fleet",

@@ -6,15 +6,30 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
 from include.skufleet.config.base import Model, Name, Share, Text
+from include.skufleet.config.candidates import CandidateSettings
 from include.skufleet.config.landing import Landing
+from include.skufleet.config.problems import describe_each
+from include.skufleet.config.search import Search, change_keys, is_about
 
 Metric = Literal["wape", "rmsse", "mase", "mae", "rmse"]
-CandidateName = Literal["seasonal_naive", "exponential_smoothing", "tsb", "poisson_regression"]
+CandidateName = Literal[
+    "seasonal_naive",
+    "weekday_mean",
+    "exponential_smoothing",
+    "theta",
+    "tsb",
+    "poisson_regression",
+    "profile",
+    "hist_gradient_boosting",
+    "random_forest",
+    "ensemble",
+]
 BASELINE: CandidateName = "seasonal_naive"
 
 
@@ -81,11 +96,13 @@ class Catalogue(Model):
     known_future: tuple[Literal["price", "events", "flags"], ...] = ()
     hierarchy: tuple[Name, ...] = ()
     candidates: tuple[CandidateName, ...] = ("seasonal_naive", "exponential_smoothing", "tsb", "poisson_regression")
+    settings: CandidateSettings = CandidateSettings()
     landing: Landing
     validation: Validation = Validation()
     backtest: Backtest = Backtest()
     gate: Gate = Gate()
     fleet: Fleet = Fleet()
+    search: Search | None = Search()
 
     @field_validator("candidates")
     @classmethod
@@ -118,6 +135,21 @@ class Catalogue(Model):
         for kind in ("events", "flags"):
             if kind in self.known_future and not (landing.calendar and getattr(landing.calendar, kind)):
                 raise ValueError(f"known_future names {kind}, but landing.calendar.{kind} is not given")
+        return self
+
+    @model_validator(mode="after")
+    def _check_search(self) -> Self:
+        """Every value of the search's space must be one that its key takes."""
+        examples = self.search.examples() if self.search else []
+        raw = self.model_dump(mode="json", exclude={"search"}) if examples else {}
+        problems = []
+        for key, value in examples:
+            try:
+                type(self).model_validate(change_keys(raw, {key: value}))
+            except ValidationError as error:
+                problems += [said for at, said in describe_each(error).items() if is_about(key, at, raw)]
+        if problems:
+            raise ValueError("; ".join(f"search.space.{problem}" for problem in dict.fromkeys(problems)))
         return self
 
     @property

@@ -14,6 +14,7 @@ from include.skufleet.forecasting.scoring import EPOCH
 
 POOLED_PSEUDO_UNITS = 10.0
 STORE_PSEUDO_UNITS = 50.0
+LEAST_FACTOR = 1e-3
 LONGEST_STORE_SEASON = 31  # beyond it a store's own factors would rest on a few values each: pooled ones serve
 
 
@@ -52,11 +53,12 @@ def season_factors(units: Floats, positions: Ints, season_length: int) -> Floats
     """Multiplicative season factors, the stores' own shrunk towards the SKU's.
 
     Ratio to a centred moving average (classical decomposition), from sums rather than means of ratios, so that days
-    without sales count as they should. Pseudo-units pull the pooled factors towards 1 and a store's towards the pooled.
+    without sales count as they should. The pooled factors are shrunk towards 1 and a store's towards the pooled, as
+    far as they differ from one season to the next (``credible_ratios``).
 
     Args:
         units: (S, T), NaN where not known.
-        positions: (T,) in 0..m-1.
+        positions: (T,) in 0..m-1, of consecutive periods.
         season_length: m.
 
     Returns:
@@ -64,22 +66,56 @@ def season_factors(units: Floats, positions: Ints, season_length: int) -> Floats
     """
     if season_length == 1 or units.shape[1] < 2 * season_length:
         return np.ones((1, season_length))
-    kept = min(units.shape[1], max(5 * season_length, 728))
-    units, positions = units[:, -kept:], positions[-kept:]
+    seasons = min(units.shape[1], max(5 * season_length, 728)) // season_length
+    kept = seasons * season_length
+    units, order = units[:, -kept:], positions[-season_length:]
     known = ~np.isnan(units)
     filled = np.where(known, units, 0.0)
     around = season_length * max(1, 28 // season_length)
     usual = _centred_sum(filled, around) / np.maximum(_centred_sum(known * 1.0, around), 1.0)
-    where = np.zeros((kept, season_length))
-    where[np.arange(kept), positions] = 1.0
-    sold, expected = filled @ where, np.where(known, usual, 0.0) @ where
-    pooled: Floats = (sold.sum(0) + POOLED_PSEUDO_UNITS) / (expected.sum(0) + POOLED_PSEUDO_UNITS)
-    pooled = np.maximum(pooled, 1e-3)
-    if season_length > LONGEST_STORE_SEASON:
-        return pooled.reshape(1, -1)
-    own = (sold + STORE_PSEUDO_UNITS) / (expected * pooled + STORE_PSEUDO_UNITS)
-    both: Floats = np.maximum(pooled * own, 1e-3)
-    return both
+    shape = (units.shape[0], seasons, season_length)
+    sold, expected = filled.reshape(shape), np.where(known, usual, 0.0).reshape(shape)
+    ratios = credible_ratios(expected.sum(axis=0), sold.sum(axis=0), POOLED_PSEUDO_UNITS)[None, :]
+    if season_length <= LONGEST_STORE_SEASON:
+        ratios = ratios * credible_ratios(expected * ratios[:, None, :], sold, STORE_PSEUDO_UNITS)
+    factors: Floats = np.empty_like(ratios)
+    factors[:, order] = np.maximum(ratios, LEAST_FACTOR)
+    return factors
+
+
+def credible_ratios(expected: Floats, sold: Floats, pseudo_units: float) -> Floats:
+    """Ratios of sold to expected by position, shrunk towards 1 by what the seasons agree on.
+
+    Credibility (Bühlmann and Straub 1970): the ratio of the sums has weight E / (E + k + pseudo-units), E being the
+    position's expected units and k the variance within positions over the variance between them, both by moments. With
+    no more variance between positions than chance gives, all ratios are 1.
+
+    Args:
+        expected: (..., n seasons, m), >= 0.
+        sold: like ``expected``.
+        pseudo_units: added to k.
+
+    Returns:
+        (..., m).
+
+    >>> credible_ratios(np.full((3, 2), 100.0), np.array([[50.0, 150.0]] * 3), 0.0).tolist()
+    [0.5, 1.5]
+    >>> credible_ratios(np.full((2, 2), 100.0), np.array([[50.0, 150.0], [150.0, 50.0]]), 0.0).tolist()
+    [1.0, 1.0]
+    """
+    some, total = expected > 0, expected.sum(axis=-2)
+    any_expected = total > 0
+    mean = np.where(any_expected, sold.sum(axis=-2) / np.where(any_expected, total, 1.0), 1.0)
+    each = np.where(some, sold / np.where(some, expected, 1.0), mean[..., None, :])
+    positions = any_expected.sum(axis=-1, keepdims=True)
+    spare = some.sum(axis=(-2, -1))[..., None] - positions
+    within = (expected * np.square(each - mean[..., None, :])).sum(axis=(-2, -1))[..., None] / np.maximum(spare, 1)
+    between = (total * np.square(mean - 1.0)).sum(axis=-1, keepdims=True) - positions * within
+    real = (between > 0) & (spare > 0)
+    noise = np.where(real, within * total.sum(axis=-1, keepdims=True) / np.where(real, between, 1.0), 0.0)
+    trust = np.where(real & any_expected, total / np.where(any_expected, total + noise + pseudo_units, 1.0), 0.0)
+    shrunk: Floats = 1.0 + trust * (mean - 1.0)
+    return shrunk
 
 
 def _centred_sum(values: Floats, width: int) -> Floats:

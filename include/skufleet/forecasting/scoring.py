@@ -46,7 +46,7 @@ class Inputs:
         flags: flag name -> 0 to 1.
         closed: true where no store is open; ``None``: never.
         step: periods after ``as_of``, the first is 1.
-        lead: step over the horizon, at most 1.
+        lead: step over the model's ``horizon``, at most 1.
         position: of the period in its season, 0 to ``season`` - 1.
     """
 
@@ -65,7 +65,8 @@ class Inputs:
         self.events, self.flags, self.frequency, self.season = events or {}, flags or {}, artifact["frequency"], season
         self.step = (date - np.datetime64(artifact["as_of"], "D")).astype(np.int64) // days
         self.position = ((date - EPOCH).astype(np.int64) // days) % season
-        self.lead = np.minimum(self.step / artifact["horizon"], 1.0)
+        self.horizon = artifact["horizon"]
+        self.lead = np.minimum(self.step / self.horizon, 1.0)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,8 +86,8 @@ def _at(values: Any, *where: Any) -> Array:
 
 
 def _season_at(table: Any, inputs: Inputs) -> Array:
-    """Season factors (stores or 1, positions) at each forecast's store and position."""
-    return _at(table, inputs.store if len(table) > 1 else 0, inputs.position)
+    """Season factors (stores or 1, positions or 1) at each forecast's store and position."""
+    return _at(table, inputs.store if len(table) > 1 else 0, inputs.position % len(table[0]))
 
 
 def _zero_demand(parameters: Json, inputs: Inputs) -> Factors:  # noqa: ARG001
@@ -108,7 +109,14 @@ def _tsb(parameters: Json, inputs: Inputs) -> Factors:
     return {
         "size of a sale": _at(parameters["size"], inputs.store),
         "chance of a sale": _at(parameters["probability"], inputs.store),
+        inputs.season_name: _season_at(parameters["season"], inputs),
     }
+
+
+def _theta(parameters: Json, inputs: Inputs) -> Factors:
+    """Level x season x trend; the trend ends with the horizon."""
+    trend = _at(parameters["trend"], inputs.store) * np.minimum(inputs.step, inputs.horizon)
+    return {**_smoothing(parameters, inputs), "trend": np.maximum(1.0 + trend, 0.0)}
 
 
 def harmonics(date: Array, frequency: str) -> dict[str, Array]:
@@ -199,7 +207,9 @@ def _member_forecasts(parameters: Json, inputs: Inputs) -> dict[str, tuple[float
 KINDS: dict[str, Callable[[Json, Inputs], Factors]] = {
     "zero_demand": _zero_demand,
     "seasonal_naive": _seasonal_naive,
+    "weekday_mean": _smoothing,
     "exponential_smoothing": _smoothing,
+    "theta": _theta,
     "tsb": _tsb,
     "poisson_regression": _regression,
     "ensemble": _ensemble,

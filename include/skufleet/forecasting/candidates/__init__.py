@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from include.skufleet.config import CandidateSettings
 from include.skufleet.errors import ConfigError
 from include.skufleet.forecasting.candidates.contract import Candidate, Fitted
 from include.skufleet.forecasting.candidates.naive import SeasonalNaive, ZeroDemand, fallback
 from include.skufleet.forecasting.candidates.regression import PoissonRegression
 from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
+from include.skufleet.forecasting.candidates.theta import Theta
 from include.skufleet.forecasting.candidates.tsb import TSB
+from include.skufleet.forecasting.candidates.weekday_mean import WeekdayMean
 from include.skufleet.forecasting.panel import Panel
 
 __all__ = ["CANDIDATES", "Candidate", "Fitted", "fallback", "find_candidate", "fit_candidate", "restore"]
@@ -21,30 +24,33 @@ __all__ = ["CANDIDATES", "Candidate", "Fitted", "fallback", "find_candidate", "f
 CANDIDATES: dict[str, type[Candidate]] = {
     ZeroDemand.name: ZeroDemand,
     SeasonalNaive.name: SeasonalNaive,
+    WeekdayMean.name: WeekdayMean,
     ExponentialSmoothing.name: ExponentialSmoothing,
+    Theta.name: Theta,
     TSB.name: TSB,
     PoissonRegression.name: PoissonRegression,
 }
 
 
-def find_candidate(name: str) -> Candidate:
-    """The candidate of that name with its default settings.
+def find_candidate(name: str, settings: CandidateSettings | None = None) -> Candidate:
+    """The candidate of that name, with a catalogue's settings or its own defaults.
 
     Raises:
         ConfigError: there is none.
     """
     if name not in CANDIDATES:
         raise ConfigError(f"no candidate {name!r}; there are {', '.join(CANDIDATES)}")
-    return CANDIDATES[name]()
+    given = getattr(settings, name, None)
+    return CANDIDATES[name](**(dict(given) if given is not None else {}))
 
 
-def fit_candidate(name: str, panel: Panel) -> Fitted:
+def fit_candidate(name: str, panel: Panel, settings: CandidateSettings | None = None) -> Fitted:
     """Fit the candidate of that name to a panel.
 
     Raises:
         ConfigError: there is no such candidate.
     """
-    return find_candidate(name).fit(panel)
+    return find_candidate(name, settings).fit(panel)
 
 
 def restore(artifact: Mapping[str, Any]) -> Fitted:

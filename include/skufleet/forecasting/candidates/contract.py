@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -15,7 +15,13 @@ from include.skufleet.errors import ArtifactError
 from include.skufleet.forecasting import scoring
 from include.skufleet.forecasting.panel import Floats, Future, Panel
 
+if TYPE_CHECKING:
+    from include.skufleet.forecasting.selection import DemandClass
+
 Parameters = Mapping[str, Any]
+
+EVERY_CLASS: frozenset[DemandClass] = frozenset({"smooth", "erratic", "intermittent", "lumpy", "no_demand"})
+SELLING_CLASSES: frozenset[DemandClass] = EVERY_CLASS - {"no_demand"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +73,15 @@ class Candidate(Protocol):
     Attributes:
         name: as in the catalogue file, and the ``kind`` of its artifacts.
         complexity: rank by which near ties go to the candidate with less freedom to follow noise.
+        cost: nominal CPU milliseconds of one fit per 1,000 known store-days. Measured once, never by a clock in the
+            run: what a budget leaves out must be the same on every machine.
+        classes: demand classes in which it is worth trying.
     """
 
     name: ClassVar[str]
     complexity: ClassVar[int]
+    cost: ClassVar[float]
+    classes: ClassVar[frozenset[DemandClass]]
 
     def fit(self, panel: Panel) -> Fitted:
         """Fit a panel; the result is the same to the bit for the same panel.

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from include.skufleet.forecasting.candidates.contract import Fitted, pack
+from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
 from include.skufleet.forecasting.panel import Panel
 
 
@@ -17,6 +17,8 @@ class ZeroDemand:
 
     name: ClassVar[str] = "zero_demand"
     complexity: ClassVar[int] = 0
+    cost: ClassVar[float] = 0.01
+    classes: ClassVar = EVERY_CLASS
 
     def fit(self, panel: Panel) -> Fitted:
         """Take stores and dates from the panel, nothing else."""
@@ -36,6 +38,8 @@ class SeasonalNaive:
 
     name: ClassVar[str] = "seasonal_naive"
     complexity: ClassVar[int] = 5
+    cost: ClassVar[float] = 0.02
+    classes: ClassVar = EVERY_CLASS
 
     def fit(self, panel: Panel) -> Fitted:
         """Keep the last known value at each position of the season, the position after the cutoff first."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from include.skufleet.forecasting.calendar import Ints
-from include.skufleet.forecasting.candidates.contract import Fitted, pack
+from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
 from include.skufleet.forecasting.levels import decay, season_factors, season_positions, smooth_levels
 from include.skufleet.forecasting.panel import Bools, Floats, Panel
 from include.skufleet.forecasting.scoring import harmonics, relative_price
@@ -67,14 +67,16 @@ class PoissonRegression:
 
     Attributes:
         guard: multiple of the largest known value that no forecast exceeds.
-        ridge: pseudo-units per group of coefficients.
+        ridge: factor on the pseudo-units with which each group of coefficients is held at 0.
     """
 
     name: ClassVar[str] = "poisson_regression"
     complexity: ClassVar[int] = 4
+    cost: ClassVar[float] = 0.7
+    classes: ClassVar = EVERY_CLASS
 
     guard: float = 3.0
-    ridge: Mapping[str, float] = field(default_factory=lambda: dict(RIDGE))
+    ridge: float = 1.0
 
     def fit(self, panel: Panel) -> Fitted:
         """Fit on the last two years or so; too little history leaves level and season factors alone."""
@@ -121,7 +123,7 @@ class PoissonRegression:
         nothing = dict.fromkeys(keys, 0.0)
         if used.sum() < FEWEST_ROWS or not actual[used].any():
             return nothing
-        scale = np.array([self.ridge[group] ** -0.5 for group, _ in keys])
+        scale = np.array([(self.ridge * RIDGE[group]) ** -0.5 for group, _ in keys])
         matrix = np.empty((len(keys), int(used.sum())))
         for row, key in enumerate(keys):
             matrix[row] = np.broadcast_to(design.columns[key], used.shape)[used]

@@ -1,0 +1,53 @@
+"""Settings of the candidates: one record per candidate that has any, under the catalogue file's key ``settings``.
+
+Every default is the candidate's own. What does not belong here: which candidates are tried (``catalogue``), what a
+setting does to a fit (the candidate's docstring).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from include.skufleet.config.base import Model
+
+Weight = Annotated[float, Field(gt=0, le=1)]
+HalfLives = Annotated[tuple[Annotated[float, Field(gt=0, le=10_000)], ...], Field(min_length=1, max_length=12)]
+Weights = Annotated[tuple[Weight, ...], Field(min_length=1, max_length=12)]
+
+
+class WeekdayMeanSettings(Model):
+    """``seasons``: how many of the last seasons are averaged."""
+
+    seasons: Annotated[int, Field(ge=1, le=520)] = 8
+
+
+class SmoothingSettings(Model):
+    """``half_lives``: periods after which a sale counts half, several of which are averaged; by frequency if null."""
+
+    half_lives: HalfLives | None = None
+
+
+class TsbSettings(Model):
+    """Smoothing weights that are averaged: ``alphas`` for the size of a sale, ``betas`` for its probability."""
+
+    alphas: Weights = (0.05, 0.15)
+    betas: Weights = (0.01, 0.03, 0.1)
+
+
+class RegressionSettings(Model):
+    """``guard``: multiple of the largest sale that no forecast exceeds; ``ridge``: factor on all penalties."""
+
+    guard: Annotated[float, Field(ge=1, le=1000)] = 3.0
+    ridge: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+
+
+class CandidateSettings(Model):
+    """Settings by candidate; one that is not named keeps its defaults."""
+
+    weekday_mean: WeekdayMeanSettings = WeekdayMeanSettings()
+    exponential_smoothing: SmoothingSettings = SmoothingSettings()
+    theta: SmoothingSettings = SmoothingSettings()
+    tsb: TsbSettings = TsbSettings()
+    poisson_regression: RegressionSettings = RegressionSettings()
