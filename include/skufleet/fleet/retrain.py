@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from include.skufleet.config import Catalogue
 from include.skufleet.errors import PermanentError
+from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.chunk_data import ChunkData, load_chunk
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.inputs import forecast_inputs
@@ -104,7 +105,8 @@ class _ChunkWork:
     def __post_init__(self) -> None:
         self.folder = self.run.chunk_folder(self.chunk)
         flags = self.catalogue.landing.calendar.flags if self.catalogue.landing.calendar else {}
-        self.package = ModelPackage(inspect.getsource(scoring), demand_signature(flags), pinned())
+        signature = demand_signature(flags, bound_columns(self.catalogue))
+        self.package = ModelPackage(inspect.getsource(scoring), signature, pinned())
         # A run that is planned anew, from a cleared first task on, may give the chunk other SKUs than it had.
         finished, backtest = read_checkpoints(self.clients.store, self.folder)
         self.written = len(finished)

@@ -67,6 +67,11 @@ class RunKeys:
         """The forecasts of this run; ``forecasts/<catalogue>/current.json`` points to the published ones."""
         return f"forecasts/{self.catalogue}/{self.key}"
 
+    @property
+    def components_key(self) -> str:
+        """How the forecasts of the SKUs that the report explains come about."""
+        return f"{self.folder}/components.parquet"
+
     def chunk_folder(self, chunk: str) -> str:
         """The prefix of what one chunk reads (its manifest) and writes."""
         return f"{self.folder}/chunks/{chunk}"

@@ -44,8 +44,12 @@ class Signature:
     outputs: tuple[Column, ...]
 
 
-def demand_signature(flags: Iterable[str] = ()) -> Signature:
-    """Stores and dates in, expected units out; price, events, closed days and the catalogue's flags are optional."""
+def demand_signature(flags: Iterable[str] = (), bounds: Iterable[str] = ()) -> Signature:
+    """Stores and dates in, expected units and their bounds out.
+
+    Price, events, closed days and the catalogue's flags are optional; so are the bounds (``lower_80, upper_80, ...``),
+    which a model without a backtest does not give.
+    """
     optional = (Column("price", "double", False), Column("events", "string", False), Column("closed", "double", False))
     return Signature(
         inputs=(
@@ -59,6 +63,7 @@ def demand_signature(flags: Iterable[str] = ()) -> Signature:
             Column("store", "string"),
             Column("date", "datetime"),
             Column("y_hat", "double"),
+            *(Column(name, "double", False) for name in bounds),
         ),
     )
 

@@ -65,6 +65,40 @@ def test_a_run_of_all_skus_publishes_its_own_forecasts_only(fleet: SmallFleet) -
     assert len(fleet.published()) == 3 * HORIZON
 
 
+def test_forecasts_have_the_bounds_of_the_catalogues_levels(fleet: SmallFleet) -> None:
+    serve(fleet)
+    found = fleet.published()
+    bounds = ["lower_80", "upper_80", "lower_95", "upper_95"]
+    assert list(found.columns) == ["sku", "store", "date", "y_hat", *bounds, "model_name", "model_version", "served_by"]
+    assert found["y_hat"].notna().all()
+
+
+def test_bounds_that_older_forecasts_lack_are_unknown_when_they_are_taken_over(fleet: SmallFleet) -> None:
+    serve(fleet)
+    run = fleet.runs[-1]
+    for item in fleet.store.list(f"{run.forecast_folder}/"):
+        old = fleet.store.get_frame(item.key)
+        fleet.store.put_frame(item.key, old[[name for name in old if not name.startswith(("lower_", "upper_"))]])
+    before = of(fleet.published(), "A", "C")
+    serve(fleet, skus=("B",))
+    after = of(fleet.published(), "A", "C")
+    assert after["upper_95"].isna().all()
+    pd.testing.assert_frame_equal(after[before.columns], before)
+
+
+def test_it_is_written_down_how_the_forecasts_of_a_sku_per_demand_class_come_about(fleet: SmallFleet) -> None:
+    serve(fleet)
+    run = fleet.runs[-1]
+    found = fleet.store.get_frame(run.components_key)
+    results = fleet.results(run)
+    classes = {results[sku]["demand_class"] for sku in found["sku"].unique()}
+    assert classes == {row["demand_class"] for row in results.values()}
+    assert found["sku"].nunique() == len(classes)
+    made = found.groupby(["sku", "date"])["value"].prod()
+    forecasts = fleet.published().groupby(["sku", "date"])["y_hat"].sum()
+    assert made.to_numpy() == pytest.approx(forecasts[made.index].to_numpy())
+
+
 def test_a_run_of_the_past_publishes_nothing_and_serves_its_own_versions(fleet: SmallFleet) -> None:
     serve(fleet)
     before = fleet.store.get_json(f"forecasts/{fleet.catalogue.name}/current.json")

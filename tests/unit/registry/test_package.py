@@ -26,6 +26,13 @@ def test_an_artifact_is_text_that_describes_itself() -> None:
     assert inputs == {"store": True, "date": True, "price": False, "events": False, "closed": False, "snap": False}
 
 
+def test_the_output_has_the_bounds_which_a_model_may_lack() -> None:
+    package = ModelPackage(SCORER, demand_signature(bounds=["lower_80", "upper_80"]), pinned())
+    described = yaml.safe_load(package.files({}, model_id="m", run_id="r")["MLmodel"])
+    outputs = {item["name"]: item["required"] for item in json.loads(described["signature"]["outputs"])}
+    assert outputs == {"sku": True, "store": True, "date": True, "y_hat": True, "lower_80": False, "upper_80": False}
+
+
 def test_requirements_name_the_installed_versions() -> None:
     lines = PACKAGE.files({}, model_id="m", run_id="r")["requirements.txt"].decode().splitlines()
     assert [line.partition("==")[0] for line in lines] == ["mlflow", "numpy", "pandas"]

@@ -10,6 +10,8 @@ import pandas as pd
 
 from include.skufleet.fleet.report.figures import select_scored
 
+EXPLAINED_CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -56,3 +58,17 @@ def rank_skus(results: pd.DataFrame, k: int) -> Ranking:
 def pick_skus(results: pd.DataFrame, k: int = 20) -> list[str]:
     """The SKUs that the report of these results will plot, so that only their series need to be read."""
     return rank_skus(results, k).skus
+
+
+def rank_to_explain(results: pd.DataFrame, most: int = 8) -> dict[str, list[str]]:
+    """Demand class -> the trained SKUs that sold most in the backtest windows, of which one is to be explained.
+
+    The classes in the order smooth, erratic, intermittent, lumpy; those without a trained SKU are absent. Ties go to
+    the SKU that sorts first.
+    """
+    trained = select_scored(results)
+    if trained.empty:
+        return {}
+    trained = trained[trained["outcome"] == "trained"].sort_values(["units", "sku"], ascending=[False, True])
+    groups = {name: trained.loc[trained["demand_class"] == name, "sku"].head(most) for name in EXPLAINED_CLASSES}
+    return {name: [str(sku) for sku in skus] for name, skus in groups.items() if len(skus)}
