@@ -28,7 +28,9 @@ class ReportData:
         decisions: ``sku, promoted, reason, version, previous_version``, one row per new version.
         backtest: ``sku, store, date, cutoff, y, y_hat, baseline``, of the SKUs to plot (see ``pick_skus``).
         actuals: ``sku, store, date, units``, recent, of the same SKUs; NaN is unknown, an absent period see ``gaps``.
-        forecast: ``sku, store, date, y_hat, served_by, ...`` of the same SKUs.
+        forecast: ``sku, store, date, y_hat, served_by``, bounds where there are, of the same SKUs.
+        components: how the forecasts of a SKU per demand class come about, see ``fleet.components.explain``.
+        stockouts: ``sku, store, from, to, periods, expected_units, reason``, see ``fleet.stockouts``.
         quarantine: ``sku, store, date, units, scope, reason, expectation``, see ``quality.Verdict.bad_rows``.
         set_aside: rows that ingestion set aside, by reason.
         rejected_drops: drops that could not be read at all, with the reason.
@@ -63,6 +65,8 @@ class ReportData:
     quarantine: pd.DataFrame
     started: datetime
     finished: datetime
+    components: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stockouts: pd.DataFrame = field(default_factory=pd.DataFrame)
     set_aside: Mapping[str, int] = field(default_factory=dict)
     rejected_drops: Mapping[str, str] = field(default_factory=dict)
     expectations: Sequence[ExpectationResult] = ()

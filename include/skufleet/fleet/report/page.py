@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from include.skufleet.fleet.report import words
+from include.skufleet.fleet.report.bands import find_levels
 from include.skufleet.fleet.report.data import ReportData
 from include.skufleet.fleet.report.figures import QUANTILE_COLUMNS, pool, pool_by, select_scored
 from include.skufleet.fleet.report.pick import rank_skus
 from include.skufleet.fleet.report.plots import draw_strip, draw_strip_axis, scale_strips
 from include.skufleet.fleet.report.reasons import group_bad_rows, group_reasons
 from include.skufleet.fleet.report.series import make_figures
+from include.skufleet.fleet.report.why import make_explanations
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -40,6 +42,8 @@ def render_html(data: ReportData) -> str:
         classes=_describe_groups(data.results, "demand_class"),
         ranking=rank_skus(data.results, data.plots),
         figures=make_figures(data),
+        explanations=make_explanations(data),
+        levels=find_levels(data.forecast.columns),
         unserved={
             name: _describe_outcome(data.results, name) for name in ("failed", "quarantined", "fallback", "skipped")
         },

@@ -7,8 +7,8 @@ comes from outside: names stand in the captions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -26,21 +26,24 @@ class SeriesPlot:
 
     Attributes:
         actuals: units by date; NaN is unknown and leaves a gap.
-        backtest: ``cutoff, date, y_hat, baseline``.
+        backtest: ``cutoff, date, y_hat, baseline, lower, upper``; bounds are NaN where there are none.
         forecast: units by date.
         days: days in a period: 1 or 7.
+        bands: level in per cent -> ``lower, upper`` by date of the forecast, the narrowest first.
     """
 
     actuals: pd.Series
     backtest: pd.DataFrame
     forecast: pd.Series
     days: int
+    bands: Mapping[int, pd.DataFrame] = field(default_factory=dict)
 
 
 def draw_series(plot: SeriesPlot, description: str) -> str:
     """Actuals, the backtest of each window, the baseline and the forecast; empty where there is nothing to draw."""
     dates = [*plot.actuals.index, *plot.backtest["date"], *plot.forecast.index]
-    values = [plot.actuals, plot.backtest["y_hat"], plot.backtest["baseline"], plot.forecast]
+    values = [plot.actuals, *(plot.backtest[name] for name in ("y_hat", "baseline", "upper")), plot.forecast]
+    values += [band["upper"] for band in plot.bands.values()]
     top = max((float(part.max()) for part in values if part.notna().any()), default=0.0)
     if not dates:
         return ""
@@ -50,6 +53,9 @@ def draw_series(plot: SeriesPlot, description: str) -> str:
     parts = [canvas.draw_grid(ticks)]
     if len(plot.forecast):
         parts.append(canvas.draw_band(plot.forecast.index[0], "forecast"))
+    parts += [canvas.draw_range(band, "fore") for _, band in sorted(plot.bands.items(), reverse=True)]
+    for _, rows in plot.backtest.groupby("cutoff", sort=True):
+        parts.append(canvas.draw_range(rows.set_index("date")[["lower", "upper"]], "back"))
     for index, (cutoff, rows) in enumerate(plot.backtest.groupby("cutoff", sort=True)):
         parts.append(canvas.draw_cutoff(pd.Timestamp(str(cutoff)), "backtest" if index == 0 else ""))
         parts.append(canvas.draw_line(rows.set_index("date")["baseline"], "base"))
@@ -57,10 +63,10 @@ def draw_series(plot: SeriesPlot, description: str) -> str:
     for _, rows in plot.backtest.groupby("cutoff", sort=True):
         parts.append(canvas.draw_line(rows.set_index("date")["y_hat"], "back"))
     parts.append(canvas.draw_line(plot.forecast, "fore"))
-    return _frame("series", WIDTH, HEIGHT, description, parts)
+    return draw_frame("series", WIDTH, HEIGHT, description, parts)
 
 
-def _frame(kind: str, width: int, height: int, label: str, parts: list[str]) -> str:
+def draw_frame(kind: str, width: int, height: int, label: str, parts: list[str]) -> str:
     """An SVG element that says in words what it shows."""
     return f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
@@ -111,6 +117,18 @@ class _Canvas:
             f'<rect class="band" x="{left:.1f}" y="{TOP}" width="{WIDTH - RIGHT - left:.1f}" height="{height}"/>'
             f'<text class="where fore-name" x="{left + 4:.1f}" y="{TOP - 4}">{name}</text>'
         )
+
+    def draw_range(self, bounds: pd.DataFrame, kind: str) -> str:
+        """The area between the bounds; empty where none is known."""
+        known = bounds.astype(float).dropna()
+        if known.empty:
+            return ""
+        dates = pd.DatetimeIndex(known.index)
+        above, below = (
+            [self.place(when, units) for when, units in zip(dates, known[side], strict=True)]
+            for side in ("upper", "lower")
+        )
+        return f'<path class="range {kind}-range" d="M{"L".join(above + below[::-1])}Z"/>'
 
     def draw_cutoff(self, cutoff: pd.Timestamp, name: str) -> str:
         place = self.x(cutoff + pd.Timedelta(days=self.days / 2))
@@ -194,7 +212,7 @@ def draw_strip(quantiles: Sequence[float], baseline: float, end: float) -> str:
     label = f"median {p50:.0%}, middle half {p25:.0%} to {p75:.0%}, 10 to 90 percent {p10:.0%} to {p90:.0%}"
     if math.isfinite(baseline):
         label += f", baseline median {baseline:.0%}"
-    return _frame("strip", STRIP_WIDTH, STRIP_HEIGHT, label, parts)
+    return draw_frame("strip", STRIP_WIDTH, STRIP_HEIGHT, label, parts)
 
 
 def draw_strip_axis(end: float) -> str:

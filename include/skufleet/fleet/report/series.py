@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from include.skufleet.fleet.report.bands import estimate_correlation, find_levels, sum_bounds
 from include.skufleet.fleet.report.data import ReportData
 from include.skufleet.fleet.report.pick import rank_skus
 from include.skufleet.fleet.report.plots import MOST_PERIODS, SeriesPlot, draw_series
@@ -28,11 +30,12 @@ def make_figures(data: ReportData) -> dict[str, Figure]:
     if not picked:
         return {}
     rows = {str(row["sku"]): row for row in to_records(data.results[data.results["sku"].isin(picked)])}
-    parts = [_split(frame) for frame in (data.actuals, data.backtest, data.forecast)]
+    parts = [split_by_sku(frame) for frame in (data.actuals, data.backtest, data.forecast)]
     return {sku: _make_figure(rows[sku], *(part.get(sku) for part in parts), data=data) for sku in picked}
 
 
-def _split(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def split_by_sku(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """SKU -> its rows."""
     return {} if frame.empty else {str(sku): rows for sku, rows in frame.groupby("sku", sort=False)}
 
 
@@ -48,6 +51,7 @@ def _make_figure(
         actuals=_sum_actuals(actuals, data),
         backtest=_sum_backtest(backtest),
         forecast=_sum_by_date(forecast, "y_hat"),
+        bands=sum_forecast_bounds(forecast, backtest),
         days=1 if data.frequency == "D" else 7,
     )
     served_by = "" if forecast is None else ", ".join(sorted({text(value) for value in forecast["served_by"]}))
@@ -85,10 +89,36 @@ def _sum_actuals(frame: pd.DataFrame | None, data: ReportData) -> pd.Series:
 
 
 def _sum_backtest(frame: pd.DataFrame | None) -> pd.DataFrame:
+    """``cutoff, date, y_hat, baseline`` of the stores' total, with ``lower, upper`` of the narrowest level."""
     if frame is None:
-        return pd.DataFrame({"cutoff": [], "date": pd.DatetimeIndex([]), "y_hat": [], "baseline": []}, dtype=object)
-    dated = frame.assign(date=pd.to_datetime(frame["date"]), cutoff=pd.to_datetime(frame["cutoff"]))
-    return dated.groupby(["cutoff", "date"], sort=True)[["y_hat", "baseline"]].sum(min_count=1).reset_index()
+        columns = {"cutoff": [], "date": pd.DatetimeIndex([])} | {name: [] for name in ("y_hat", "baseline")}
+        return pd.DataFrame(columns | {"lower": [], "upper": []}, dtype=object)
+    keys = ["cutoff", "date"]
+    dated = frame.assign(**{name: pd.to_datetime(frame[name]) for name in keys})
+    total = dated.groupby(keys, sort=True)[["y_hat", "baseline"]].sum(min_count=1)
+    levels = find_levels(frame.columns)[:1]
+    bounds = [sum_bounds(dated, level, estimate_correlation(dated, level), keys) for level in levels]
+    nothing = pd.DataFrame(math.nan, index=total.index, columns=["lower", "upper"])
+    return total.join(bounds[0] if bounds else nothing).reset_index()
+
+
+def sum_forecast_bounds(forecast: pd.DataFrame | None, backtest: pd.DataFrame | None) -> dict[int, pd.DataFrame]:
+    """Level in per cent -> ``lower, upper`` by date of the stores' total; none where no date has a bound.
+
+    Args:
+        forecast: ``store, date, y_hat`` and the bounds, of one SKU.
+        backtest: of the same SKU: how the stores' errors go together.
+    """
+    bands: dict[int, pd.DataFrame] = {}
+    if forecast is None:
+        return bands
+    for level in find_levels(forecast.columns):
+        dated = forecast.assign(date=pd.to_datetime(forecast["date"]))
+        correlation = 1.0 if backtest is None else estimate_correlation(backtest, level)
+        band = sum_bounds(dated, level, correlation, ["date"])
+        if band["upper"].notna().any():
+            bands[level] = band
+    return bands
 
 
 def _describe(plot: SeriesPlot, row: dict[str, Any], data: ReportData) -> str:
@@ -102,4 +132,8 @@ def _describe(plot: SeriesPlot, row: dict[str, Any], data: ReportData) -> str:
     said.append(f"backtest WAPE {percent(row['wape'])}, seasonal naive {percent(row['baseline_wape'])}")
     if len(plot.forecast):
         said.append(f"forecast for {len(plot.forecast)} {data.period}, mean {number(plot.forecast.mean())}")
+    said += [
+        f"{level}% interval from {number(band['lower'].mean())} to {number(band['upper'].mean())} on average"
+        for level, band in plot.bands.items()
+    ]
     return "; ".join(said)

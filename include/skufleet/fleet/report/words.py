@@ -58,6 +58,21 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.3g}"
 
 
+def times(value: float) -> str:
+    """A factor: the change in per cent where it is less than twofold, else what it multiplies by.
+
+    >>> times(1.352), times(0.994), times(0.72), times(3.14), times(0.0), times(math.nan)
+    ('+35%', '−0.6%', '−28%', '× 3.1', '× 0', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return NONE
+    if not 0.5 <= value < 2:
+        return f"× {value:.2g}"
+    change = 100 * (value - 1)
+    shown = f"{abs(change):.1f}" if abs(change) < 0.95 else f"{abs(change):.0f}"
+    return "0%" if shown == "0.0" else f"{'−' if change < 0 else '+'}{shown}%"
+
+
 def ratio(value: float) -> str:
     """A ratio that is no percentage, with two decimals."""
     return NONE if value is None or not math.isfinite(value) else f"{value:,.2f}"
