@@ -131,8 +131,10 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
     store, chunks = clients.store, [chunk["chunk"] for chunk in plan["chunks"]]
     results, lost = _results(clients, run, plan)
     decisions = store.get_frame(run.decisions_key) if store.exists(run.decisions_key) else NO_DECISIONS
+    components = store.get_frame(run.components_key) if store.exists(run.components_key) else pd.DataFrame()
     picked = pick_skus(results, PLOTS)
-    picked_chunks = sorted(set(results.loc[results["sku"].isin(picked), "chunk"]))
+    shown = [*picked, *(components["sku"].unique() if len(components) else ())]
+    shown_chunks = sorted(set(results.loc[results["sku"].isin(shown), "chunk"]))
     ingested, stage_seconds_and_start = plan["ingested"], read_stage_seconds(store, run)
     now = datetime.now(UTC)
     return ReportData(
@@ -144,9 +146,10 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         planned=plan["counts"]["skus"],
         results=results,
         decisions=decisions,
-        backtest=_of_skus(clients, [f"{run.chunk_folder(name)}/backtest.parquet" for name in picked_chunks], picked),
+        backtest=_of_skus(clients, [f"{run.chunk_folder(name)}/backtest.parquet" for name in shown_chunks], shown),
         actuals=_recent_actuals(clients, catalogue, run, ingested["table_version"], picked),
-        forecast=_of_skus(clients, [f"{run.forecast_folder}/part-{name}.parquet" for name in picked_chunks], picked),
+        forecast=_of_skus(clients, [f"{run.forecast_folder}/part-{name}.parquet" for name in shown_chunks], shown),
+        components=components,
         quarantine=_of_skus(clients, [f"{run.chunk_folder(name)}/quarantine.parquet" for name in chunks], None),
         started=stage_seconds_and_start[1] or now,
         finished=now,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 QUANTILE_COLUMNS = ("p10", "p25", "p50", "p75", "p90")
 
@@ -107,3 +108,25 @@ def pool_by(results: pd.DataFrame, column: str) -> pd.DataFrame:
             )
     columns = ["group", *Accuracy.__annotations__, *QUANTILE_COLUMNS, "baseline_p50"]
     return pd.DataFrame(rows, columns=columns).sort_values("units", ascending=False, kind="stable", ignore_index=True)
+
+
+def count_choices(results: pd.DataFrame) -> pd.DataFrame:
+    """How often each candidate was chosen, by demand class: the trained SKUs.
+
+    Returns:
+        Index: candidates, the most frequent first. Columns: ``all``, then the demand classes that occur, those of
+        ``CLASSES`` first.
+
+    >>> rows = pd.DataFrame({"outcome": "trained", "candidate": ["tsb", "profile", "profile"],
+    ...                      "demand_class": ["lumpy", "smooth", "lumpy"]})
+    >>> count_choices(rows).to_dict("index")
+    {'profile': {'all': 2, 'smooth': 1, 'lumpy': 1}, 'tsb': {'all': 1, 'smooth': 0, 'lumpy': 1}}
+    """
+    if results.empty:
+        return pd.DataFrame()
+    trained = results[results["outcome"] == "trained"]
+    table = pd.crosstab(trained["candidate"], trained["demand_class"])
+    known = [name for name in CLASSES if name in table]
+    table = table[[*known, *sorted(set(map(str, table)) - set(known))]]
+    table.insert(0, "all", table.sum(axis=1))
+    return table.sort_values("all", ascending=False, kind="stable").rename_axis(index=None, columns=None)

@@ -11,7 +11,7 @@ import pandas as pd
 from include.skufleet.fleet.report import words
 from include.skufleet.fleet.report.bands import find_levels
 from include.skufleet.fleet.report.data import ReportData
-from include.skufleet.fleet.report.figures import QUANTILE_COLUMNS, pool, pool_by, select_scored
+from include.skufleet.fleet.report.figures import QUANTILE_COLUMNS, count_choices, pool, pool_by, select_scored
 from include.skufleet.fleet.report.pick import rank_skus
 from include.skufleet.fleet.report.plots import draw_strip, draw_strip_axis, scale_strips
 from include.skufleet.fleet.report.reasons import group_bad_rows, group_reasons
@@ -40,6 +40,7 @@ def render_html(data: ReportData) -> str:
         departments=_describe_groups(data.results, "department"),
         candidates=_describe_groups(_take(data.results, "trained"), "candidate"),
         classes=_describe_groups(data.results, "demand_class"),
+        choices=_describe_choices(data.results),
         ranking=rank_skus(data.results, data.plots),
         figures=make_figures(data),
         explanations=make_explanations(data),
@@ -94,6 +95,17 @@ def _describe_groups(results: pd.DataFrame, column: str) -> dict[str, Any]:
     for row in described["rows"]:
         row["strip"] = draw_strip([row[name] for name in QUANTILE_COLUMNS], row["baseline_p50"], end)
     return described | {"axis": draw_strip_axis(end), "end": end}
+
+
+def _describe_choices(results: pd.DataFrame) -> dict[str, Any]:
+    """How often each candidate was chosen, by demand class, with its share of the class."""
+    table = count_choices(results)
+    totals = {str(name): int(table[name].sum()) for name in table}
+    rows = [
+        {"candidate": name, "cells": [(int(counts[column]), counts[column] / totals[column]) for column in totals]}
+        for name, counts in table.to_dict("index").items()
+    ]
+    return {"classes": totals, "rows": rows}
 
 
 def _describe_outcome(results: pd.DataFrame, outcome: str) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from include.skufleet.fleet.report.figures import select_scored
-
-EXPLAINED_CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
+from include.skufleet.fleet.report.figures import CLASSES, select_scored
 
 
 @dataclass(frozen=True)
@@ -70,5 +68,5 @@ def rank_to_explain(results: pd.DataFrame, most: int = 8) -> dict[str, list[str]
     if trained.empty:
         return {}
     trained = trained[trained["outcome"] == "trained"].sort_values(["units", "sku"], ascending=[False, True])
-    groups = {name: trained.loc[trained["demand_class"] == name, "sku"].head(most) for name in EXPLAINED_CLASSES}
+    groups = {name: trained.loc[trained["demand_class"] == name, "sku"].head(most) for name in CLASSES}
     return {name: [str(sku) for sku in skus] for name, skus in groups.items() if len(skus)}

@@ -18,7 +18,7 @@ from include.skufleet.fleet.report import ReportData, pick_skus, render_html, re
 from include.skufleet.fleet.report.series import make_figures
 
 Make = Callable[..., ReportData]
-VOID = {"meta", "br", "link", "img", "input", "hr", "col"}
+VOID = {"meta", "br", "link", "img", "input", "hr", "col", "wbr"}
 
 
 class Page(HTMLParser):
