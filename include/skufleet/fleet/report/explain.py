@@ -171,7 +171,7 @@ def _say_weekdays(ratios: pd.Series) -> str:
     if not beside or max(beside.values()) - min(beside.values()) < 0.03:
         return "all weekdays sell alike"
     high, low = max(beside, key=lambda name: beside[name]), min(beside, key=lambda name: beside[name])
-    return f"{high}s sell {beside[high]:.2g} × an average day, {low}s {beside[low]:.2g} ×"
+    return f"{high}s sell {beside[high]:.2g}\u00a0× an average day, {low}s {beside[low]:.2g}\u00a0×"
 
 
 def _say_events(table: pd.DataFrame, days: int) -> str:

@@ -61,13 +61,13 @@ def number(value: float) -> str:
 def times(value: float) -> str:
     """A factor: the change in per cent where it is less than twofold, else what it multiplies by.
 
-    >>> times(1.352), times(0.994), times(0.72), times(3.14), times(0.0), times(math.nan)
-    ('+35%', '−0.6%', '−28%', '× 3.1', '× 0', '–')
+    >>> times(1.352), times(0.994), times(0.72), times(3.14).split(), times(math.nan)
+    ('+35%', '−0.6%', '−28%', ['×', '3.1'], '–')
     """
     if value is None or not math.isfinite(value):
         return NONE
     if not 0.5 <= value < 2:
-        return f"× {value:.2g}"
+        return f"×\u00a0{value:.2g}"
     change = 100 * (value - 1)
     shown = f"{abs(change):.1f}" if abs(change) < 0.95 else f"{abs(change):.0f}"
     return "0%" if shown == "0.0" else f"{'−' if change < 0 else '+'}{shown}%"
