@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ from include.skufleet.config import Catalogue
 from include.skufleet.errors import PermanentError
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.collect import collect_results
+from include.skufleet.fleet.local_copy import keep_local_copy
 from include.skufleet.fleet.outcomes import count, to_frame
 from include.skufleet.fleet.report import ReportData, pick_skus, render_html, render_markdown
 from include.skufleet.fleet.report.figures import pool
@@ -50,7 +50,7 @@ def publish_report(clients: Clients, catalogue: Catalogue, run: Run, links: dict
     data = gather(clients, catalogue, run, plan, links)
     html = render_html(data).encode()
     clients.store.put(run.report_key, html)
-    local = _keep_local_copy(clients.settings.local_dir, catalogue.name, run.key, html)
+    local = keep_local_copy(clients.settings.local_dir, catalogue.name, run.key, html)
     summary = summarise(data, plan) | {
         "report": clients.store.uri(run.report_key),
         "local_report": str(local) if local else "",
@@ -213,16 +213,6 @@ def _expectations(clients: Clients, run: Run, chunks: Sequence[str]) -> tuple[Ex
     return combine_expectations(
         [ExpectationResult(**item) for item in summary["expectations"]] for summary in found if summary
     )
-
-
-def _keep_local_copy(folder: Path | None, catalogue: str, name: str, html: bytes) -> Path | None:
-    """A copy on this machine's disk, for the embedded stack; the report's home is S3."""
-    if folder is None:
-        return None
-    path = folder / "reports" / catalogue / f"{name}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(html)
-    return path
 
 
 def _json_number(value: float) -> float | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -16,10 +15,8 @@ from include.skufleet.fleet.report.pick import rank_skus
 from include.skufleet.fleet.report.plots import draw_strip, draw_strip_axis, scale_strips
 from include.skufleet.fleet.report.reasons import group_bad_rows, group_reasons
 from include.skufleet.fleet.report.series import make_figures
+from include.skufleet.fleet.report.templates import load_template
 from include.skufleet.fleet.report.why import make_explanations
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 TEMPLATE = "page.html.j2"
 MOST_ROWS = 100
@@ -33,7 +30,7 @@ def render_html(data: ReportData) -> str:
     Tables longer than ``MOST_ROWS`` (departments ``MOST_GROUPS``, the SKU table ``ALL_SKUS``) are cut, and say so.
     A metric that is not defined is shown as a dash.
     """
-    return _load_template().render(
+    return load_template(Path(__file__).parent, TEMPLATE).render(
         data=data,
         outcomes=data.outcomes,
         fleet=pool(data.results),
@@ -55,27 +52,6 @@ def render_html(data: ReportData) -> str:
         timings=_describe_timings(data),
         all_skus=_list_skus(data.results),
     )
-
-
-@lru_cache(maxsize=1)
-def _load_template() -> Template:
-    """The template with our ways to write values; everything that is put into it is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: words.text(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
-    filters = (words.cut, words.percent, words.signed, words.number, words.ratio, words.duration)
-    environment.filters.update({function.__name__: function for function in filters})
-    # Drawings are made by us and hold no text from outside.
-    environment.filters["drawing"] = Markup
-    return environment.get_template(TEMPLATE)
 
 
 def _take(results: pd.DataFrame, outcome: str) -> pd.DataFrame:
