@@ -13,6 +13,7 @@ from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredV
 from include.skufleet.registry.register import ChunkRegistration, PutArtifact, find_versions_of_run, repair_staging
 from include.skufleet.registry.runs import find_or_create_run, finish_run
 from include.skufleet.registry.states import ModelState, find_states, hold_in_staging, move_to_production
+from include.skufleet.registry.trials import TrialRun, close_trial, log_trial, open_trial
 
 _READ_THREADS = 8
 
@@ -143,6 +144,39 @@ class Registry:
             contents = pool.map(get_artifact, wanted.values())
             found = zip(wanted.items(), contents, strict=True)
             return {sku: read_parameters(content, uri) for (sku, uri), content in found}
+
+    def open_trial(
+        self,
+        catalogue: str,
+        dag_run_id: str,
+        name: str,
+        as_of: date,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str] | None = None,
+        parent: TrialRun | None = None,
+    ) -> TrialRun:
+        """The MLflow run of one trial of a search, or of the whole search: found where an earlier try made it.
+
+        Args:
+            catalogue: the catalogue's name; its trials are in the experiment ``skufleet/<catalogue>/search``.
+            dag_run_id: the Airflow run.
+            name: the trial's name within that run.
+            as_of: the date that the run pretends it is.
+            params: what is tried; the same at every try, for MLflow's params cannot be changed.
+            tags: set on the run.
+            parent: the run of the whole search, for a trial.
+        """
+        return open_trial(self._connection, catalogue, dag_run_id, name, as_of, params, tags or {}, parent)
+
+    def log_trial(
+        self, run: TrialRun, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None, step: int = 0
+    ) -> None:
+        """Write figures of one rung (``step``) of a trial (NaN ones are left out), and tags. Repeatable."""
+        log_trial(self._connection, run, metrics, tags or {}, step)
+
+    def close_trial(self, run: TrialRun, status: Literal["FINISHED", "FAILED"] = "FINISHED") -> None:
+        """Close the run of a trial. Repeatable."""
+        close_trial(self._connection, run, status)
 
     def _registration(self, run: ChunkRun) -> ChunkRegistration:
         if run.run_id not in self._registrations:

@@ -14,18 +14,21 @@ from include.skufleet.registry.records import ChunkRun, tag_text
 KEY_TAG = "skufleet.chunk_key"
 
 
-def experiment_name(catalogue: str) -> str:
-    """The experiment of a catalogue's runs."""
-    return f"skufleet/{catalogue}"
+SEARCH = "search"
 
 
-def find_or_create_experiment(connection: Connection, catalogue: str) -> str:
+def experiment_name(catalogue: str, part: str = "") -> str:
+    """The experiment of a catalogue's runs; of a part of them, ``SEARCH`` for example, where that is named."""
+    return f"skufleet/{catalogue}/{part}" if part else f"skufleet/{catalogue}"
+
+
+def find_or_create_experiment(connection: Connection, catalogue: str, part: str = "") -> str:
     """The id of the catalogue's experiment.
 
     Raises:
         PermanentError: someone deleted the experiment; MLflow keeps its name until it is restored or purged.
     """
-    name = experiment_name(catalogue)
+    name = experiment_name(catalogue, part)
     experiment = connection.call(f"read experiment {name}", lambda client: client.get_experiment_by_name(name))
     if experiment is None:
         try:
@@ -39,7 +42,7 @@ def find_or_create_experiment(connection: Connection, catalogue: str) -> str:
             if error_code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise
             # Another chunk was a moment faster, or a try of ours whose answer got lost.
-            return find_or_create_experiment(connection, catalogue)
+            return find_or_create_experiment(connection, catalogue, part)
     if experiment.lifecycle_stage != "active":
         raise PermanentError(
             f"MLflow: experiment {name} (id {experiment.experiment_id}) was deleted; restore it in MLflow, "
@@ -49,10 +52,16 @@ def find_or_create_experiment(connection: Connection, catalogue: str) -> str:
 
 
 def find_or_create_run(
-    connection: Connection, catalogue: str, dag_run_id: str, chunk: str, as_of: date, tags: Mapping[str, str]
+    connection: Connection,
+    catalogue: str,
+    dag_run_id: str,
+    chunk: str,
+    as_of: date,
+    tags: Mapping[str, str],
+    part: str = "",
 ) -> ChunkRun:
-    """The run of this chunk of this Dag run, open for writing."""
-    experiment_id = find_or_create_experiment(connection, catalogue)
+    """The run of this chunk of this Dag run, open for writing; ``part`` names an experiment beside the catalogue's."""
+    experiment_id = find_or_create_experiment(connection, catalogue, part)
     # An Airflow run id may hold quotes, which a filter string cannot; a hash of it can be searched for.
     key = hashlib.sha256(f"{dag_run_id}\0{chunk}".encode()).hexdigest()[:32]
     own = {"catalogue": catalogue, "dag_run_id": dag_run_id, "chunk": chunk, "as_of": as_of.isoformat()}
