@@ -1,4 +1,4 @@
-"""Adds to the Airflow UI: the fleet report beside each run, and the way to the model registry.
+"""Adds to the Airflow UI: the report beside each run, and the way to the model registry.
 
 Thin on purpose: every task's process imports every plugin. The page itself is ``orchestration/pages.py``.
 """
@@ -16,7 +16,7 @@ from include.skufleet.orchestration.page_paths import REPORT_PREFIX
 def _views() -> list[dict[str, Any]]:
     views: list[dict[str, Any]] = [
         {
-            "name": "Fleet report",
+            "name": "Report",
             "href": f"{REPORT_PREFIX.strip('/')}/report/{{DAG_ID}}/{{RUN_ID}}",
             "destination": "dag_run",
             "url_route": "fleet-report",

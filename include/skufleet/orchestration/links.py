@@ -45,14 +45,21 @@ class ReportLink(ReturnedLink):
     kind = "report"
 
 
+class SearchReportLink(ReportLink):
+    """The report of a search."""
+
+    name = "Search report"
+
+
 LINKS = (MlflowRunLink(), RegistryLink(), ReportLink())
+SEARCH_LINKS = (MlflowRunLink(), SearchReportLink())
 
 
 class FleetOperator(_PythonDecoratedOperator):
     """A Python task that shows the fleet's links."""
 
     custom_operator_name = "@fleet_task"
-    operator_extra_links = LINKS
+    operator_extra_links: tuple[ReturnedLink, ...] = LINKS
     returned_links: Mapping[str, str] = MappingProxyType({})
 
     def execute(self, context: Any) -> Any:
@@ -63,6 +70,18 @@ class FleetOperator(_PythonDecoratedOperator):
         return result
 
 
+class SearchOperator(FleetOperator):
+    """A Python task of a search: it registers nothing, and its report is another."""
+
+    custom_operator_name = "@search_task"
+    operator_extra_links: tuple[ReturnedLink, ...] = SEARCH_LINKS
+
+
 def fleet_task(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
     """``@task(...)`` with the fleet's links; what it makes is called with the results of other tasks."""
     return task_decorator_factory(decorated_operator_class=FleetOperator, **arguments)
+
+
+def search_task(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``@task(...)`` with the links of a search."""
+    return task_decorator_factory(decorated_operator_class=SearchOperator, **arguments)

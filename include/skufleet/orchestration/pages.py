@@ -16,9 +16,12 @@ from fastapi.responses import HTMLResponse
 
 from include.skufleet.config import read_settings
 from include.skufleet.fleet.run import RunKeys
+from include.skufleet.fleet.search.run import SearchKeys
 from include.skufleet.orchestration.clients import open_lake
 
-DAG_PREFIX = "retrain_"
+KEYS_OF = {"retrain": RunKeys, "search": SearchKeys}
+"""What a Dag's id begins with -> where its runs keep their report."""
+
 # The report needs no script, no network and no frame of its own; SKU names come from outside.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
@@ -35,9 +38,10 @@ def build_app() -> FastAPI:
     @app.get("/report/{dag_id}/{run_id:path}", dependencies=[READ_RUNS], response_class=HTMLResponse)
     def show_report(dag_id: str, run_id: str) -> HTMLResponse:
         """The report of a run as it stands on S3."""
-        if not dag_id.startswith(DAG_PREFIX):
-            return _message(f"{dag_id} does not retrain a catalogue: it has no fleet report.", 404)
-        html = open_lake(read_settings()).find(RunKeys(dag_id.removeprefix(DAG_PREFIX), run_id).report_key)
+        kind, _, catalogue = dag_id.partition("_")
+        if kind not in KEYS_OF:
+            return _message(f"{dag_id} neither retrains a catalogue nor searches for its settings: no report.", 404)
+        html = open_lake(read_settings()).find(KEYS_OF[kind](catalogue, run_id).report_key)
         if html is None:
             return _message("This run has not written its report yet. It is the last task of the run.", 404)
         return HTMLResponse(html, headers=HEADERS)
@@ -48,6 +52,6 @@ def build_app() -> FastAPI:
 def _message(text: str, status: int) -> HTMLResponse:
     page = (
         "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='color-scheme' content='light dark'>"
-        f"<title>Fleet report</title><body style='font:16px system-ui;margin:3rem'>{escape(text)}</body></html>"
+        f"<title>Report</title><body style='font:16px system-ui;margin:3rem'>{escape(text)}</body></html>"
     )
     return HTMLResponse(page, status_code=status, headers=HEADERS)

@@ -1,4 +1,4 @@
-"""The trigger form of the retraining Dags, and the one place where a run's ``as_of`` is resolved."""
+"""The trigger forms of the Dags, and the one place where a run's ``as_of`` is resolved."""
 
 from __future__ import annotations
 
@@ -8,27 +8,16 @@ from typing import Any
 
 from airflow.sdk import Param, get_current_context
 
+from include.skufleet.config.search import Search
 from include.skufleet.errors import ConfigError
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.search.run import SearchRun
 
 
 def retrain_params() -> dict[str, Param]:
     """What a person can set when triggering a retraining run, with defaults that mean "everything, now"."""
     return {
-        "as_of": Param(
-            default=None,
-            type=["null", "string"],
-            format="date",
-            title="As of",
-            description_md="The date the run pretends it is: nothing dated after it is read. Empty: the run's date.",
-        ),
-        "skus": Param(
-            default=[],
-            type=["null", "array"],
-            items={"type": "string"},
-            title="SKUs",
-            description_md="SKU codes or shell patterns such as `FRE-*`, one per line. Empty: the whole catalogue.",
-        ),
+        **_which_data(),
         "force": Param(
             default=False,
             type="boolean",
@@ -44,20 +33,81 @@ def retrain_params() -> dict[str, Param]:
     }
 
 
+def search_params(search: Search) -> dict[str, Param]:
+    """What a person can set when triggering a search; the defaults are the catalogue file's."""
+    return {
+        **_which_data(),
+        "configurations": Param(
+            default=search.configurations,
+            type="integer",
+            minimum=2,
+            maximum=900,
+            title="Configurations",
+            description_md="Trials of the first rung, the file's own configuration included.",
+        ),
+        "sample": Param(
+            default=search.sample,
+            type="integer",
+            minimum=1,
+            title="SKUs of the first rung",
+            description_md="Each further rung has three times as many; never more than there are.",
+        ),
+        "seed": Param(
+            default=search.seed,
+            type="integer",
+            minimum=0,
+            title="Seed",
+            description_md="Another seed draws other configurations and samples other SKUs.",
+        ),
+    }
+
+
+def _which_data() -> dict[str, Param]:
+    return {
+        "as_of": Param(
+            default=None,
+            type=["null", "string"],
+            format="date",
+            title="As of",
+            description_md="The date the run pretends it is: nothing dated after it is read. Empty: the run's date.",
+        ),
+        "skus": Param(
+            default=[],
+            type=["null", "array"],
+            items={"type": "string"},
+            title="SKUs",
+            description_md="SKU codes or shell patterns such as `FRE-*`, one per line. Empty: the whole catalogue.",
+        ),
+    }
+
+
 def current_run(catalogue: str) -> Run:
     """The run that the executing task belongs to; the same for every task, try and map index of a Dag run."""
     context: Mapping[str, Any] = get_current_context()
+    params = context["params"]
+    return Run(**_identity(catalogue, context), force=bool(params.get("force")), dry_run=bool(params.get("dry_run")))
+
+
+def current_search(catalogue: str) -> SearchRun:
+    """The search that the executing task belongs to."""
+    return SearchRun(**_identity(catalogue, get_current_context()))
+
+
+def current_settings(search: Search) -> Search:
+    """The catalogue file's section ``search`` with what the trigger form says."""
+    params: Mapping[str, Any] = get_current_context()["params"]
+    asked = {name: params[name] for name in ("configurations", "sample", "seed") if params.get(name) is not None}
+    return Search.model_validate(search.model_dump() | asked)
+
+
+def _identity(catalogue: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of ``Run`` that every kind of run has."""
     params, dag_run = context["params"], context["dag_run"]
-    return Run(
-        catalogue=catalogue,
-        run_id=dag_run.run_id,
-        as_of=resolve_as_of(
-            params.get("as_of"), dag_run.partition_key, dag_run.logical_date, dag_run.run_after, where=dag_run.run_id
-        ),
-        skus=tuple(params.get("skus") or ()),
-        force=bool(params.get("force")),
-        dry_run=bool(params.get("dry_run")),
+    as_of = resolve_as_of(
+        params.get("as_of"), dag_run.partition_key, dag_run.logical_date, dag_run.run_after, where=dag_run.run_id
     )
+    skus = tuple(params.get("skus") or ())
+    return {"catalogue": catalogue, "run_id": dag_run.run_id, "as_of": as_of, "skus": skus}
 
 
 def resolve_as_of(
