@@ -23,6 +23,7 @@ MOST_EVENTS = 4
 MOST_STRETCHES = 3
 MOST_SAID = 5
 EVENTS = "events"
+OTHERS = "other members"
 SPEAKS_FOR_ITSELF = ("weekday", EVENTS, "closed")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -69,7 +70,8 @@ class BuildUp:
         shown: the effects that differ from date to date.
         constant: the effects that are the same on every date.
         slight: names of those that are too slight to be shown.
-        members: an ensemble's members with their shares, the heaviest first; the effects are those of ``model``.
+        members: an ensemble's members with their shares, the heaviest first; the effects are those of ``model``, one of
+            them, and what the others make of its forecast.
         model: the kind of model whose components these are.
     """
 
@@ -93,22 +95,37 @@ def build_up(explanation: pd.DataFrame, days: int) -> BuildUp:
     """
     dated = explanation.assign(date=pd.to_datetime(explanation["date"]))
     parts = dated[dated["model"] != "ensemble"]
-    names = list(dict.fromkeys(parts["component"]))
+    names = [str(name) for name in dict.fromkeys(parts["component"])]
     kinds = dict(zip(parts["component"], parts["kind"], strict=True))
     table = parts.pivot_table("value", "date", "component", sort=False)[names].sort_index()
     effects = _describe_effects(table[names[1:]], kinds, days)
     weights = dated[dated["kind"] == "weight"].drop_duplicates("component")
+    members = tuple((str(row.component), float(str(row.value))) for row in weights.itertuples())
+    model, forecast = str(parts["model"].iloc[0]), table.prod(axis=1)
+    if members:
+        mixed = _mix(dated, dict(members))
+        ratios = (mixed / forecast.where(forecast > 0)).fillna(1.0)
+        effects.append(Effect(OTHERS, ratios, _say(OTHERS, ratios, "effect", days)))
+        forecast = mixed
     return BuildUp(
         sku=str(explanation["sku"].iloc[0]),
-        base_name=str(names[0]),
+        base_name=names[0],
         base=table[names[0]],
-        forecast=table.prod(axis=1),
+        forecast=forecast,
         shown=tuple(effect for effect in effects if effect.matters and effect.varies),
         constant=tuple(effect for effect in effects if effect.matters and not effect.varies),
         slight=tuple(effect.name for effect in effects if not effect.matters),
-        members=tuple((str(row.component), float(str(row.value))) for row in weights.itertuples()),
-        model=str(parts["model"].iloc[0]),
+        members=members,
+        model=model,
     )
+
+
+def _mix(dated: pd.DataFrame, weights: dict[str, float]) -> pd.Series:
+    """An ensemble's forecast by date: the weighted sum of its members'."""
+    forecasts = dated[dated["kind"] == "member"]
+    weighted = forecasts["value"] * forecasts["component"].map(weights)
+    total: pd.Series = weighted.groupby(forecasts["date"]).sum()
+    return total
 
 
 def _describe_effects(table: pd.DataFrame, kinds: dict[str, str], days: int) -> list[Effect]:

@@ -92,6 +92,23 @@ def test_closed_days_are_said_and_leave_the_weekdays_alone() -> None:
     assert build.slight == ("weekday",)
 
 
+def test_of_a_mix_the_parts_of_one_member_and_what_the_others_make_of_it_give_the_forecast() -> None:
+    own = explanation(weekday=WEEK * 2)
+    forecasts = {"profile": np.array(WEEK * 2) * 40, "tsb": np.full(14, 20.0)}
+    mix = [
+        ("tea", "ensemble", date, name, kind, forecasts[name][row] if kind == "member" else weight)
+        for row, date in enumerate(DAYS)
+        for name, weight in (("profile", 0.75), ("tsb", 0.25))
+        for kind in ("member", "weight")
+    ]
+    build = build_up(pd.concat([pd.DataFrame(mix, columns=own.columns), own], ignore_index=True), 1)
+    assert build.members == (("profile", 0.75), ("tsb", 0.25))
+    assert build.model == "profile"
+    assert build.forecast.to_numpy() == pytest.approx(0.75 * forecasts["profile"] + 5)
+    assert [effect.name for effect in build.shown] == ["weekday", "other members"]
+    assert build.shown[1].ratios.iloc[5] == pytest.approx((0.75 * 56 + 5) / 56)
+
+
 def test_all_strips_have_one_scale_and_the_strongest_is_as_high_as_allowed() -> None:
     strong, weak = pd.Series([0.5, 2.0] * 7, DAYS), pd.Series([1.0, 1.1] * 7, DAYS)
     scale = scale_effects([strong, weak])
