@@ -10,10 +10,12 @@ from include.skufleet.config.candidates import CandidateSettings
 from include.skufleet.config.catalogue import (
     BASELINE,
     Backtest,
+    Budget,
     CandidateName,
     Catalogue,
     Fleet,
     Gate,
+    Intervals,
     Metric,
     Validation,
 )
@@ -36,6 +38,7 @@ __all__ = [
     "CATALOGUES_FOLDER",
     "Attributes",
     "Backtest",
+    "Budget",
     "Calendar",
     "CandidateName",
     "CandidateSettings",
@@ -43,6 +46,7 @@ __all__ = [
     "Flag",
     "Fleet",
     "Gate",
+    "Intervals",
     "Landing",
     "Metric",
     "Model",

@@ -60,6 +60,42 @@ class Backtest(Model):
     simpler_within: Share = 0.05
 
 
+class Budget(Model):
+    """What may be spent on one SKU, and how costly candidates earn it.
+
+    The costs are the candidates' nominal ones, so that what is left out is the same on every machine.
+
+    Attributes:
+        cpu_seconds_per_sku: nominal CPU seconds of all fits of one SKU; ``None``: no limit. The baseline, the preferred
+            candidate and the recipe in production are always tried.
+        cheap: a candidate that needs no more than this share of it is tried on every window; a costlier one goes from
+            one window to the next only while it may win (successive halving).
+        within: how much worse (relative, by the backtest's metric) than the best one it may be on the windows so far.
+        keep: share of the costly candidates that goes on after each rung, the best first; one always may.
+    """
+
+    cpu_seconds_per_sku: Annotated[float, Field(gt=0)] | None = 1.0
+    cheap: Share = 0.2
+    within: Annotated[float, Field(ge=0)] = 0.02
+    keep: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
+class Intervals(Model):
+    """Prediction intervals: shares of the actuals that they are to cover, in whole per cent; none without levels."""
+
+    levels: tuple[Annotated[float, Field(ge=0.01, le=0.99)], ...] = (0.8, 0.95)
+
+    @field_validator("levels")
+    @classmethod
+    def _check_levels(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        percents = [round(100 * level) for level in value]
+        if any(abs(100 * level - percent) > 1e-6 for level, percent in zip(value, percents, strict=True)):
+            raise ValueError(f"{list(value)}: levels are whole per cents, for example 0.8")
+        if len(set(percents)) != len(percents):
+            raise ValueError(f"{list(value)} names a level twice")
+        return tuple(percent / 100 for percent in sorted(percents))
+
+
 class Gate(Model):
     """When a new version becomes production: metric not worse than these relative margins, on the same windows.
 
@@ -100,6 +136,8 @@ class Catalogue(Model):
     landing: Landing
     validation: Validation = Validation()
     backtest: Backtest = Backtest()
+    budget: Budget = Budget()
+    intervals: Intervals = Intervals()
     gate: Gate = Gate()
     fleet: Fleet = Fleet()
     search: Search | None = Search()

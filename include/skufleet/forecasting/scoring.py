@@ -11,6 +11,7 @@ column per flag. What is absent or empty counts as: the last known price, no eve
 
 A forecast is a product of factors: the first is in units, the others are ratios. ``KINDS`` says which factors a kind
 of model has, ``components`` shows them row by row. ``intervals`` may be absent: then there are point forecasts only.
+It holds ``levels, unit, shift, slope, dispersion, one_tail, two_tails``: see ``count_bounds``.
 """
 
 import json
@@ -276,9 +277,60 @@ def _forecast(artifact: Json, inputs: Inputs) -> Array:
     return expected if expected.shape == inputs.shape else np.broadcast_to(expected, inputs.shape)
 
 
-def intervals(artifact: Json, expected: Array, inputs: Inputs) -> dict[str, Array]:  # noqa: ARG001
-    """Bounds by column name, in the order of the output's columns; none without ``artifact["intervals"]``."""
-    return {}
+def intervals(artifact: Json, expected: Array, inputs: Inputs) -> dict[str, Array]:
+    """Bounds by column name, in the order of the output's columns; none without ``artifact["intervals"]``.
+
+    ``0 <= lower_95 <= lower_80 <= y_hat <= upper_80 <= upper_95``; all 0 on closed days.
+    """
+    given, bounds = artifact.get("intervals"), {}
+    if not given:
+        return {}
+    for level, (lower, upper) in zip(given["levels"], count_bounds(given, expected), strict=True):
+        for side, values in (("lower", lower), ("upper", upper)):
+            bounds[f"{side}_{round(100 * level)}"] = values if inputs.closed is None else values * ~inputs.closed
+    return bounds
+
+
+def count_bounds(given: Json, expected: Array) -> list[tuple[Array, Array]]:
+    """Lower and upper bound for each level, the narrowest first: whole multiples of ``unit`` around ``expected``.
+
+    Units sold are taken for counts with mean m = ``shift`` + ``slope`` x expected and variance
+    m + ``dispersion`` m^2. ``two_tails`` holds each level's normal quantile with half of the rest in either tail,
+    ``one_tail`` the one with all of it above: where zero sales are likely nothing is left to cut off below.
+    """
+    mean = (given["shift"] + given["slope"] * expected) / given["unit"]
+    ranges = (
+        count_range(mean, given["dispersion"], one, two)
+        for one, two in zip(given["one_tail"], given["two_tails"], strict=True)
+    )
+    unit = given["unit"]
+    return [(np.minimum(lower * unit, expected), np.maximum(upper * unit, expected)) for lower, upper in ranges]
+
+
+def count_range(mean: Array, dispersion: float, one: Any, two: Any) -> tuple[Array, Array]:
+    """The least and the largest count within the normal quantiles ``one`` (all cut above) and ``two`` (either side)."""
+    root, centre = cube_root(mean, dispersion)
+    least = -score_count(0.0, mean, root, centre)  # with the upper bound here, as much is above as zero has below
+    size, tails = mean + 0.5, (-two, np.clip(least, one, two))
+    below, above = (size * np.maximum(centre + tail / root, 0.0) ** 3 for tail in tails)
+    return np.maximum(np.ceil(below - 1.0 - 1e-9), 0.0), np.floor(above + 1e-9)
+
+
+def cube_root(mean: Array, dispersion: float) -> tuple[Array, Array]:
+    """Wilson and Hilferty (1931, PNAS 17): the cube root of a gamma variable is all but normal.
+
+    Here of counts plus one half; returns one over the standard deviation, and the mean, of the cube root of their
+    ratio to their mean.
+    """
+    variance = np.maximum(mean, 1e-3) + dispersion * mean**2
+    root = 3.0 * (mean + 0.5) / np.sqrt(variance)
+    return root, 1.0 - 1.0 / root**2
+
+
+def score_count(count: Any, mean: Array, root: Array, centre: Array) -> Array:
+    """The normal quantile of the chance to sell ``count`` or fewer, with what ``cube_root`` gives."""
+    score: Array = root * (np.cbrt((count + 1.0) / (mean + 0.5)) - centre)
+    return score
 
 
 def predict(artifact: Json, frame: pd.DataFrame) -> pd.DataFrame:
