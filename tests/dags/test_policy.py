@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from airflow.configuration import conf
+from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -23,8 +26,15 @@ def test_every_dag_file_is_read_without_an_error(dag_bag) -> None:
     assert dag_bag.import_errors == {}
 
 
-def test_each_catalogue_file_gives_its_own_dag_and_nothing_else_is_there(dag_bag) -> None:
-    assert set(dag_bag.dags) == {f"retrain_{name}" for name in catalogue_files()}
+def dags_that(dag_bag, do: str) -> list:
+    """The Dags that retrain, or those that search."""
+    return [dag for dag_id, dag in sorted(dag_bag.dags.items()) if dag_id.startswith(f"{do}_")]
+
+
+def test_each_catalogue_file_gives_its_own_dags_and_nothing_else_is_there(dag_bag) -> None:
+    searched = [name for name in catalogue_files() if find_catalogue(name).search is not None]
+    expected = {f"retrain_{name}" for name in catalogue_files()} | {f"search_{name}" for name in searched}
+    assert set(dag_bag.dags) == expected
 
 
 def test_every_dag_file_begins_with_a_docstring() -> None:
@@ -35,7 +45,8 @@ def test_every_dag_file_begins_with_a_docstring() -> None:
 def test_every_dag_has_an_owner_tags_a_page_of_help_and_runs_one_at_a_time(dag_bag) -> None:
     for dag in dag_bag.dags.values():
         assert dag.owner == "skufleet"
-        assert {"skufleet", "retrain"} <= set(dag.tags)
+        kind, _, catalogue = dag.dag_id.partition("_")
+        assert {"skufleet", kind, catalogue} == set(dag.tags)
         assert "harmless" in dag.doc_md
         assert dag.max_active_runs == 1
         assert dag.catchup is False
@@ -53,11 +64,36 @@ def test_every_task_retries_with_spread_backoff_and_has_a_timeout(dag_bag) -> No
 
 
 def test_the_flow_is_one_line_and_only_the_chunks_are_mapped(dag_bag) -> None:
-    for dag in dag_bag.dags.values():
+    for dag in dags_that(dag_bag, "retrain"):
         order = [task.task_id for task in dag.topological_sort()]
         assert order == ["ingest", "plan", "retrain", "promote", "forecast", "report"]
         assert [task.task_id for task in dag.tasks if task.is_mapped] == ["retrain"]
         assert dag.get_task("retrain").map_index_template == "{{ label }}"
+
+
+def test_a_search_maps_its_trials_rung_by_rung_and_judges_whatever_failed(dag_bag) -> None:
+    for dag in dags_that(dag_bag, "search"):
+        rungs = find_catalogue(dag.dag_id.removeprefix("search_")).search.rungs
+        between = [name for rung in range(1, rungs) for name in (f"rung_{rung}", f"judge_{rung}")]
+        order = [task.task_id for task in dag.topological_sort()]
+        assert order == ["ingest", "plan", *between, f"rung_{rungs}", "report"]
+        for before, after in pairwise(order):
+            assert dag.get_task(after).upstream_task_ids == {before}
+        assert [task.task_id for task in dag.tasks if task.is_mapped] == [f"rung_{n}" for n in range(1, rungs + 1)]
+        for task in dag.tasks:
+            judges = task.task_id.startswith("judge") or task.task_id == "report"
+            assert task.trigger_rule == (TriggerRule.ALL_DONE if judges else TriggerRule.ALL_SUCCESS)
+            assert not task.is_mapped or task.map_index_template == "{{ label }}"
+
+
+def test_a_search_runs_by_hand_only(dag_bag) -> None:
+    for dag in dags_that(dag_bag, "search"):
+        assert not dag.timetable.can_be_scheduled
+
+
+def test_no_search_hands_out_more_trials_than_airflow_maps(dag_bag) -> None:
+    for dag in dags_that(dag_bag, "search"):
+        assert dag.params.get_param("configurations").schema["maximum"] <= conf.getint("core", "max_map_length")
 
 
 def test_the_schedule_is_the_catalogue_files_and_switching_on_starts_nothing(dag_bag) -> None:
@@ -74,27 +110,46 @@ def test_the_schedule_is_the_catalogue_files_and_switching_on_starts_nothing(dag
 def test_params_are_typed_and_their_defaults_mean_everything_now(dag_bag) -> None:
     for dag in dag_bag.dags.values():
         dag.params.validate()
-        assert dag.params.dump() == {"as_of": None, "skus": [], "force": False, "dry_run": False}
         assert all(dag.params.get_param(name).schema.get("title") for name in dag.params)
+    for dag in dags_that(dag_bag, "retrain"):
+        assert dag.params.dump() == {"as_of": None, "skus": [], "force": False, "dry_run": False}
+
+
+def test_the_params_of_a_search_are_the_files_own_settings(dag_bag) -> None:
+    for dag in dags_that(dag_bag, "search"):
+        search = find_catalogue(dag.dag_id.removeprefix("search_")).search
+        own = {name: getattr(search, name) for name in ("configurations", "sample", "seed")}
+        assert dag.params.dump() == {"as_of": None, "skus": [], **own}
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("as_of", "yesterday"), ("as_of", 20260131), ("skus", "A"), ("force", "yes"), ("dry_run", None)]
+    ("dag_id", "key", "value"),
+    [
+        ("retrain_demo", "as_of", "yesterday"),
+        ("retrain_demo", "as_of", 20260131),
+        ("retrain_demo", "skus", "A"),
+        ("retrain_demo", "force", "yes"),
+        ("retrain_demo", "dry_run", None),
+        ("search_demo", "configurations", 1),
+        ("search_demo", "configurations", 901),
+        ("search_demo", "sample", 0),
+        ("search_demo", "seed", -1),
+    ],
 )
-def test_a_param_of_the_wrong_type_is_refused(dag_bag, key: str, value: object) -> None:
+def test_a_param_of_the_wrong_type_is_refused(dag_bag, dag_id: str, key: str, value: object) -> None:
     with pytest.raises(ParamValidationError, match=re.escape(repr(value))):
-        dag_bag.dags["retrain_demo"].params.get_param(key).resolve(value=value)
+        dag_bag.dags[dag_id].params.get_param(key).resolve(value=value)
 
 
 def test_every_dag_survives_serialisation_with_its_links(dag_bag) -> None:
+    names = {
+        "retrain": {"MLflow run", "Models in the registry", "Fleet report"},
+        "search": {"MLflow run", "Search report"},
+    }
     for dag in dag_bag.dags.values():
         loaded = DagSerialization.from_dict(DagSerialization.to_dict(dag))
         for task in loaded.task_dict.values():
-            assert {link.name for link in task.operator_extra_links} >= {
-                "MLflow run",
-                "Models in the registry",
-                "Fleet report",
-            }
+            assert {link.name for link in task.operator_extra_links} == names[dag.dag_id.partition("_")[0]]
 
 
 def test_reading_the_dags_and_plugins_imports_nothing_heavy_and_reads_no_environment() -> None:
@@ -103,7 +158,7 @@ import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "dags")!r}, {str(ROOT / "plugins")!r}]
 import airflow, airflow.sdk, airflow.providers.standard.decorators.python, airflow.plugins_manager
 before = set(sys.modules)
-import retrain, catalogues, skufleet_pages
+import retrain, search, catalogues, skufleet_pages
 print(sorted({{name.split('.')[0] for name in set(sys.modules) - before}}))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -14,7 +14,7 @@ from include.skufleet.fleet.search.space import describe_changes
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.registry.trials import TrialRun
 
-CURRENT = "t00"
+CURRENT = "t000"
 """The trial of the file's own configuration."""
 
 

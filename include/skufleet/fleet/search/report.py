@@ -97,7 +97,8 @@ def say_verdict(report: SearchReport) -> str:
         return "The file's own configuration came first. Nothing to change."
     first = proposal.gains[0]
     noise = f"± {percent(first.noise)}" if math.isfinite(first.noise) else "noise not known with one SKU"
-    told = f"{proposal.trial} ({describe_changes(proposal.changes)}) came first: {signed(first.gain)} of {metric} saved against the file, {noise}."
+    what = f"{proposal.trial} ({describe_changes(proposal.changes)})"
+    told = f"{what} came first: {signed(first.gain)} of {metric} saved against the file, {noise}."
     if proposal.verdict == "change":
         return f"{told} The change below is proposed; nothing was changed."
     return f"{told} That may be chance: keep the file, or search again with a larger sample or more held-back windows."

@@ -32,7 +32,7 @@ class Configuration:
     """One configuration of the catalogue file.
 
     Attributes:
-        trial: its name in this search: ``t00`` is the file's own.
+        trial: its name in this search: ``t000`` is the file's own.
         changes: dotted key -> value, where it differs from the file and matters; empty for the file's own.
         catalogue: the file with these changes.
     """
@@ -74,14 +74,14 @@ def draw_configurations(catalogue: Catalogue, search: Search) -> tuple[Configura
     """
     space = search.space or default_space(catalogue)
     base = catalogue.model_dump(mode="json", exclude={"search"})
-    found = {_identity(catalogue): Configuration("t00", {}, catalogue)}
+    found = {_identity(catalogue): Configuration("t000", {}, catalogue)}
     most = search.configurations + (search.method == "grid")
     for point in _points(space, search):
         if len(found) >= most:
             break
         drawn = _build(catalogue, base, point)
         changes = _relevant_changes(base, drawn, point)
-        found.setdefault(_identity(drawn), Configuration(f"t{len(found):02d}", changes, drawn))
+        found.setdefault(_identity(drawn), Configuration(f"t{len(found):03d}", changes, drawn))
     if len(found) == 1:
         raise PlanError(
             f"search.space of {catalogue.name}.yaml holds nothing but the file's own configuration "
