@@ -187,7 +187,7 @@ def _open_runs(
     runs = {}
     for item in configurations:
         params = {key: item.changes.get(key, read_key(base, key)) for key in keys}
-        own = tags | {"trial": item.trial, "changes": describe_changes(item.changes)}
+        own = tags | {"trial": item.trial, "changes": describe_changes(item.changes, base)}
         runs[item.trial] = clients.registry.open_trial(
             run.catalogue, run.run_id, f"{item.trial}-{draw}", run.as_of, params, own, parent
         )

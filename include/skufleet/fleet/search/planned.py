@@ -84,9 +84,13 @@ class SearchPlan:
         """The catalogue file with the trial's changes."""
         return Catalogue.model_validate(change_keys(self.catalogue, self.trials[trial]))
 
+    def describe(self, trial: str) -> str:
+        """The trial's changes in one line."""
+        return describe_changes(self.trials[trial], self.catalogue)
+
     def label(self, trial: str) -> str:
         """The trial and its changes, for people."""
-        text = describe_changes(self.trials[trial])
+        text = self.describe(trial)
         return f"{trial} · {text if len(text) <= 80 else text[:79] + '…'}"
 
     def write(self, store: ObjectStore, run: SearchRun) -> None:

@@ -18,7 +18,6 @@ from include.skufleet.fleet.search.proposal import Proposal, propose
 from include.skufleet.fleet.search.report import SearchReport, rank_all, render_html, render_markdown, say_verdict
 from include.skufleet.fleet.search.run import SearchRun
 from include.skufleet.fleet.search.rungs import Rung, log_rung, read_rungs
-from include.skufleet.fleet.search.space import describe_changes
 from include.skufleet.fleet.search.timings import read_timings
 
 
@@ -79,7 +78,7 @@ def _write(clients: Clients, run: SearchRun, report: SearchReport) -> dict[str, 
     store, html = clients.store, render_html(report).encode()
     _write_proposal(clients, run, report)
     ranked = [asdict(item) | {"rung": rung} for rung, item in rank_all(report.rungs)]
-    changes = [describe_changes(report.plan.trials[row["trial"]]) for row in ranked]
+    changes = [report.plan.describe(row["trial"]) for row in ranked]
     store.put_frame(run.ranking_key, pd.DataFrame(ranked).assign(changes=changes))
     store.put(run.report_key, html)
     local = keep_local_copy(clients.settings.local_dir, run.catalogue, f"search-{run.key}", html)

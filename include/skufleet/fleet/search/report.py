@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from include.skufleet.config.search import read_key
 from include.skufleet.fleet.report.markdown import escape, write_address
 from include.skufleet.fleet.report.templates import load_template
 from include.skufleet.fleet.report.words import NONE, cut, duration, number, percent, signed
@@ -17,7 +18,7 @@ from include.skufleet.fleet.search.judge import CLEAR, Standing
 from include.skufleet.fleet.search.planned import CURRENT, SearchPlan
 from include.skufleet.fleet.search.proposal import Proposal
 from include.skufleet.fleet.search.rungs import Rung
-from include.skufleet.fleet.search.space import describe_changes
+from include.skufleet.fleet.search.space import describe_change
 from include.skufleet.fleet.search.timings import Timing
 
 MOST_TRIALS = 100
@@ -97,7 +98,7 @@ def say_verdict(report: SearchReport) -> str:
         return "The file's own configuration came first. Nothing to change."
     first = proposal.gains[0]
     noise = f"± {percent(first.noise)}" if math.isfinite(first.noise) else "noise not known with one SKU"
-    what = f"{proposal.trial} ({describe_changes(proposal.changes)})"
+    what = f"{proposal.trial} ({report.plan.describe(proposal.trial)})"
     told = f"{what} came first: {signed(first.gain)} of {metric} saved against the file, {noise}."
     if proposal.verdict == "change":
         return f"{told} The change below is proposed; nothing was changed."
@@ -110,7 +111,7 @@ def render_markdown(report: SearchReport) -> str:
     if report.proposal.changes:
         parts.append(f"```diff\n{report.proposal.diff.replace('```', '')}\n```")
     rows = [
-        f"| {item.trial} | {escape(cut(describe_changes(report.plan.trials[item.trial]), 100))} | {rung} "
+        f"| {item.trial} | {escape(cut(report.plan.describe(item.trial), 100))} | {rung} "
         f"| {item.skus:,} | {percent(item.wape)} | {item.rmsse:.3f} | {signed(item.bias)} | {_write_gain(item)} "
         f"| {item.cpu_seconds / max(item.skus, 1):.3f} |"
         for rung, item in rank_all(report.rungs)[:MOST_TRIALS]
@@ -180,7 +181,7 @@ def _describe_trials(report: SearchReport, ranked: Sequence[tuple[int, Standing]
         {
             "standing": item,
             "rung": rung,
-            "changes": describe_changes(report.plan.trials[item.trial]),
+            "changes": report.plan.describe(item.trial),
             "current": item.trial == CURRENT,
             "winner": item.trial == report.proposal.trial,
             "failed": item.trial in report.failed,
@@ -220,8 +221,8 @@ def _describe_space(plan: SearchPlan) -> list[tuple[str, str]]:
     values: dict[str, Counter[str]] = {}
     for changes in plan.trials.values():
         for key, value in changes.items():
-            shown = describe_changes({key: value}).partition("=")[2]
-            values.setdefault(key, Counter())[shown] += 1
+            shown = describe_change(key, value, read_key(plan.catalogue, key))
+            values.setdefault(key, Counter())[shown.partition("=")[2] or shown.partition(" ")[2]] += 1
     return [
         (key, ", ".join(f"{value} ({number(count)})" for value, count in found.most_common(12)))
         for key, found in values.items()

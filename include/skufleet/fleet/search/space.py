@@ -11,20 +11,43 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from include.skufleet.config import BASELINE, Catalogue
+from include.skufleet.config import BASELINE, CandidateName, Catalogue
 from include.skufleet.config.problems import describe_problems
 from include.skufleet.config.search import Range, Search, change_keys, read_key
 from include.skufleet.errors import CatalogueError, PlanError
+from include.skufleet.forecasting.candidates import CANDIDATES
 
 LISTED_WHOLE = 20_000
 """Combinations up to which all are listed and shuffled, so that none is drawn twice."""
 TRIES_PER_CONFIGURATION = 100
 
 Space = Mapping[str, Range | Sequence[Any]]
+
+_BOTH: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    "tsb": {"alphas": [[0.02, 0.05], [0.1, 0.3]], "betas": [[0.01, 0.03], [0.05, 0.15]]},
+    "poisson_regression": {"ridge": [0.3, 3.0, 10.0]},
+    "hist_gradient_boosting": {"trees": [5, 20], "learning_rate": [0.1]},
+    "random_forest": {"trees": [25], "depth": [3, 7]},
+}
+SETTINGS: Mapping[str, Mapping[str, Mapping[str, Sequence[Any]]]] = {
+    "D": {
+        **_BOTH,
+        "weekday_mean": {"seasons": [4, 13, 26]},
+        "exponential_smoothing": {"half_lives": [[7.0, 14.0, 28.0], [28.0, 56.0, 112.0]]},
+        "theta": {"half_lives": [[7.0, 14.0, 28.0], [28.0, 56.0, 112.0]]},
+    },
+    "W": {
+        **_BOTH,
+        "weekday_mean": {"seasons": [4, 13]},
+        "exponential_smoothing": {"half_lives": [[1.0, 2.0, 4.0], [4.0, 8.0, 16.0]]},
+        "theta": {"half_lives": [[1.0, 2.0, 4.0], [4.0, 8.0, 16.0]]},
+    },
+}
+"""By frequency and candidate: the values of its settings that the default space tries beside the file's."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +65,35 @@ class Configuration:
     catalogue: Catalogue
 
 
-def describe_changes(changes: Mapping[str, Any]) -> str:
-    """Changes in one line, keys without their sections.
+def describe_changes(changes: Mapping[str, Any], file: Mapping[str, Any] | None = None) -> str:
+    """Changes in one line, keys without their sections; candidates that come and go where the file's are known.
 
-    >>> describe_changes({"backtest.windows": 5, "candidates": ["seasonal_naive", "tsb"]})
-    'windows=5, candidates=tsb'
+    >>> describe_changes({"backtest.windows": 5, "settings.tsb.alphas": [0.1, 0.2]})
+    'windows=5, tsb.alphas=0.1+0.2'
+    >>> describe_changes({"candidates": ["seasonal_naive", "tsb"]}, {"candidates": ["seasonal_naive", "theta"]})
+    'candidates -theta +tsb'
     >>> describe_changes({})
     'as in the file'
     """
     if not changes:
         return "as in the file"
-    return ", ".join(f"{key.rpartition('.')[2]}={_describe(value)}" for key, value in changes.items())
+    return ", ".join(describe_change(key, value, read_key(file or {}, key)) for key, value in changes.items())
 
 
-def _describe(value: Any) -> str:
+def describe_change(key: str, value: Any, own: Any = None) -> str:
+    """One changed key; ``own`` is the file's value."""
+    section, _, name = key.rpartition(".")
+    shown = f"{section.removeprefix('settings.')}.{name}" if section.startswith("settings.") else name
+    if key == "candidates" and own:
+        left, new = ([item for item in one if item not in other] for one, other in ((own, value), (value, own)))
+        if 0 < len(left) + len(new) <= 3:
+            return " ".join([shown, *(f"-{item}" for item in left), *(f"+{item}" for item in new)])
+    return f"{shown}={_write(value)}"
+
+
+def _write(value: Any) -> str:
     if isinstance(value, list | tuple):
-        shown = [item for item in value if item != BASELINE] or value
-        return "+".join(str(item) for item in shown)
+        return "+".join(str(item) for item in ([item for item in value if item != BASELINE] or value))
     return json.dumps(value) if isinstance(value, dict | bool) or value is None else str(value)
 
 
@@ -91,18 +126,36 @@ def draw_configurations(catalogue: Catalogue, search: Search) -> tuple[Configura
 
 
 def default_space(catalogue: Catalogue) -> dict[str, Sequence[Any]]:
-    """What is worth trying for any catalogue: fewer candidates, and how the choice between them is made."""
+    """What is worth trying for any catalogue: how the choice is made, one candidate more or less, their settings.
+
+    Half of the draws of each key keep the file's value, so that a configuration changes a few keys and not all.
+    """
+    base = catalogue.model_dump(mode="json", exclude={"search"})
     space: dict[str, Sequence[Any]] = {
         "backtest.windows": [2, 3, 4, 6],
         "backtest.simpler_within": [0.0, 0.01, 0.02, 0.05, 0.1],
         "backtest.metric": ["rmsse", "wape"],
+        "candidates": _candidate_lists(catalogue),
     }
-    others = [name for name in catalogue.candidates if name != BASELINE]
-    if len(others) > 1:
-        without_one = [[name for name in catalogue.candidates if name != left_out] for left_out in others]
-        # Half of the draws keep all of them: the other keys matter most there.
-        space["candidates"] = [list(catalogue.candidates)] * len(others) + without_one
-    return space
+    for name in catalogue.candidates:
+        space |= {
+            f"settings.{name}.{key}": values for key, values in SETTINGS[catalogue.frequency].get(name, {}).items()
+        }
+    return {key: _mostly(read_key(base, key), values) for key, values in space.items()}
+
+
+def _candidate_lists(catalogue: Catalogue) -> list[list[str]]:
+    """The file's candidates without one of them, or with one of the others."""
+    own: list[str] = list(catalogue.candidates)
+    others = [name for name in CANDIDATES if name in get_args(CandidateName) and name not in catalogue.candidates]
+    fewer = [[name for name in own if name != left_out] for left_out in own if left_out != BASELINE]
+    return [*(fewer if len(own) > 2 else []), *([*own, name] for name in others)]
+
+
+def _mostly(own: Any, values: Sequence[Any]) -> list[Any]:
+    """The file's value as often as all others together."""
+    others = [value for value in values if value != own]
+    return [own] * max(len(others), 1) + others
 
 
 def _points(space: Space, search: Search) -> Iterator[dict[str, Any]]:
@@ -148,7 +201,7 @@ def _build(catalogue: Catalogue, base: Mapping[str, Any], point: Mapping[str, An
 def _relevant_changes(base: Mapping[str, Any], drawn: Catalogue, point: Mapping[str, Any]) -> dict[str, Any]:
     """The point's keys that differ from the file and make a difference to what is trained."""
     dump = drawn.model_dump(mode="json", exclude={"search"})
-    values = {key: read_key(dump, key) for key in point if _matters(key, drawn)}
+    values = {key: read_key(dump, key) for key in sorted(point) if _matters(key, drawn)}
     return {key: value for key, value in values.items() if value != read_key(base, key)}
 
 

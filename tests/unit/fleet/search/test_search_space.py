@@ -5,20 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.skufleet.config import Catalogue, catalogue_files, find_catalogue
 from include.skufleet.config.search import Search
 from include.skufleet.errors import CatalogueError, PlanError
-from include.skufleet.fleet.search.space import Configuration, default_space, describe_changes, draw_configurations
+from include.skufleet.fleet.search.space import (
+    SETTINGS,
+    Configuration,
+    default_space,
+    describe_changes,
+    draw_configurations,
+)
+from include.skufleet.forecasting.candidates import CANDIDATES
 from tests.unit.fleet.small_fleet import make_catalogue
 
-CANDIDATES = ["seasonal_naive", "exponential_smoothing", "tsb"]
+THREE = ["seasonal_naive", "exponential_smoothing", "tsb"]
+EVERY = [name for name in CANDIDATES if name != "zero_demand"]
 
 
-def draw(catalogue: Catalogue, space: dict[str, Any], **settings: Any) -> tuple[Configuration, ...]:
-    return draw_configurations(catalogue, Search.model_validate({"space": space} | settings))
+def draw(catalogue: Catalogue, space: dict[str, Any], **other: Any) -> tuple[Configuration, ...]:
+    return draw_configurations(catalogue, Search.model_validate({"space": space} | other))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +72,7 @@ def test_a_space_of_the_files_own_values_only_is_refused(shop: Catalogue) -> Non
 
 def test_settings_of_a_candidate_that_is_not_tried_make_no_new_configuration(shop: Catalogue) -> None:
     without = ["seasonal_naive", "exponential_smoothing"]
-    space = {"candidates": [CANDIDATES, without], "settings.tsb.alphas": [[0.2], [0.3]]}
+    space = {"candidates": [THREE, without], "settings.tsb.alphas": [[0.2], [0.3]]}
     drawn = draw(shop, space, method="grid", configurations=4)
     assert [item.changes for item in drawn[1:]] == [
         {"settings.tsb.alphas": [0.2]},
@@ -91,9 +99,11 @@ def test_a_range_stays_within_its_ends_and_its_kind_of_number(shop: Catalogue) -
     assert 15 <= sum(item.simpler_within < 0.01 for item in drawn) <= 45
 
 
-@given(st.integers(0, 10_000), st.integers(2, 30))
-def test_every_draw_of_the_default_space_is_a_possible_file(seed: int, configurations: int) -> None:
-    catalogue = find_catalogue("demo")
+@given(st.integers(0, 10_000), st.integers(2, 30), st.sampled_from("DW"))
+@settings(max_examples=30)
+def test_every_draw_of_the_default_space_is_a_possible_file(seed: int, configurations: int, frequency: str) -> None:
+    """Of a catalogue with every candidate there is, so that every setting of the default space comes by."""
+    catalogue = make_catalogue("shop", candidates=EVERY, frequency=frequency)
     drawn = draw(catalogue, {}, seed=seed, configurations=configurations)
     assert len(drawn) == configurations
     for item in drawn:
@@ -108,11 +118,46 @@ def test_the_default_space_works_for_every_catalogue_of_the_repository(name: str
     assert {key.split(".")[0] for key in default_space(catalogue)} <= {"backtest", "candidates", "settings"}
 
 
+@pytest.mark.parametrize("frequency", ["D", "W"])
+def test_the_default_space_leaves_out_one_candidate_or_adds_one_that_there_is(frequency: str) -> None:
+    catalogue = make_catalogue("shop", frequency=frequency)
+    lists = default_space(catalogue)["candidates"]
+    for names in lists:
+        assert len(set(names) ^ set(catalogue.candidates)) <= 1
+        assert set(names) <= set(CANDIDATES) - {"zero_demand"}
+    assert list(catalogue.candidates) in lists
+
+
+def test_every_value_of_the_default_space_is_one_that_its_key_takes() -> None:
+    for frequency in ("D", "W"):
+        catalogue = make_catalogue("shop", candidates=EVERY, frequency=frequency)
+        space = default_space(catalogue)
+        make_catalogue("shop", candidates=EVERY, search={"space": space, "configurations": 2})
+        assert {key.split(".")[1] for key in space if key.startswith("settings.")} == set(SETTINGS[frequency])
+
+
+def test_draws_of_the_default_space_keep_the_files_value_about_half_of_the_time() -> None:
+    catalogue = find_catalogue("demo")
+    drawn = draw(catalogue, {}, configurations=200)[1:]
+    kept = sum("backtest.windows" not in item.changes for item in drawn)
+    assert 70 <= kept <= 130
+
+
 def test_a_catalogue_of_the_baseline_alone_can_be_searched_too() -> None:
     alone = make_catalogue("shop", candidates=["seasonal_naive"])
-    assert len(draw(alone, {}, configurations=3)) == 3
+    drawn = draw(alone, {}, configurations=10)
+    assert len(drawn) == 10
+    assert all("seasonal_naive" in item.catalogue.candidates for item in drawn)
 
 
 def test_changes_are_told_in_a_line() -> None:
     assert describe_changes({"candidates": ["seasonal_naive"]}) == "candidates=seasonal_naive"
     assert describe_changes({"a.b": True, "c": None, "d": {"x": 1}}) == 'b=true, c=null, d={"x": 1}'
+
+
+def test_candidates_are_told_by_what_comes_and_goes_where_that_is_little() -> None:
+    file = {"candidates": THREE}
+    assert describe_changes({"candidates": THREE[:2]}, file) == "candidates -tsb"
+    assert describe_changes({"candidates": [*THREE, "theta"]}, file) == "candidates +theta"
+    other = ["seasonal_naive", "theta", "weekday_mean"]
+    assert describe_changes({"candidates": other}, file) == "candidates=theta+weekday_mean"
