@@ -43,6 +43,25 @@ class RegressionSettings(Model):
     ridge: Annotated[float, Field(gt=0, le=1e6)] = 1.0
 
 
+class BoostingSettings(Model):
+    """``trees`` of at most ``leaves`` each, by ``learning_rate``; ``ridge``: pseudo-units on each leaf; ``guard``."""
+
+    trees: Annotated[int, Field(ge=1, le=500)] = 10
+    leaves: Annotated[int, Field(ge=2, le=64)] = 6
+    learning_rate: Weight = 0.2
+    ridge: Annotated[float, Field(ge=0, le=1e9)] = 300.0
+    guard: Annotated[float, Field(ge=1, le=1000)] = 3.0
+
+
+class ForestSettings(Model):
+    """``trees`` of at most ``depth`` each, at least ``leaf_units`` expected units to a leaf; ``guard``."""
+
+    trees: Annotated[int, Field(ge=1, le=500)] = 12
+    depth: Annotated[int, Field(ge=1, le=16)] = 5
+    leaf_units: Annotated[float, Field(ge=0, le=1e9)] = 200.0
+    guard: Annotated[float, Field(ge=1, le=1000)] = 3.0
+
+
 class CandidateSettings(Model):
     """Settings by candidate; one that is not named keeps its defaults."""
 
@@ -51,3 +70,5 @@ class CandidateSettings(Model):
     theta: SmoothingSettings = SmoothingSettings()
     tsb: TsbSettings = TsbSettings()
     poisson_regression: RegressionSettings = RegressionSettings()
+    hist_gradient_boosting: BoostingSettings = BoostingSettings()
+    random_forest: ForestSettings = ForestSettings()

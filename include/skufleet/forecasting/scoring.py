@@ -32,8 +32,9 @@ KEYS = ("format", "kind", "sku", "stores", "as_of", "frequency", "horizon", "sea
 DAYS = {"D": 1, "W": 7}
 EPOCH = np.datetime64("1970-01-05")  # a Monday: position 0 of every season
 SEPARATOR = "|"
+FEATURE_DECIMALS = 4  # of the trees' features: thresholds lie between values so rounded
+ROWS_AT_ONCE = 4096
 RESERVED = ("price", "cap", "closed")  # components that an event or flag of that name must not hide
-STORE_PARAMETERS = ("level", "fade", "cap", "usual_price", "last_price")  # of the regression
 
 
 class Inputs:
@@ -142,6 +143,13 @@ def relative_price(price: Array, usual: Array, limits: Any) -> Array:
     return np.clip(ratio, limits[0], limits[1])
 
 
+def _price_ratio(parameters: Json, inputs: Inputs) -> Array:
+    """``relative_price`` at each forecast: the last known price where the frame has none."""
+    last = _at(parameters["last_price"], inputs.store)
+    price = last if inputs.price is None else np.where(np.isfinite(inputs.price), inputs.price, last)
+    return relative_price(price, _at(parameters["usual_price"], inputs.store), parameters["limits"])
+
+
 def _ratio(linear: Any) -> Array:
     """Exponential of a part of the linear predictor, kept between e^-20 and e^20."""
     ratio: Array = np.exp(np.clip(linear, -20.0, 20.0))
@@ -167,20 +175,73 @@ def _wave_ratios(weights: Json, inputs: Inputs) -> Factors:
 
 def _regression(parameters: Json, inputs: Inputs) -> Factors:
     """Level x season x exp(each part of the linear predictor), at most the store's cap."""
-    take = {name: _at(parameters[name], inputs.store) for name in STORE_PARAMETERS}
-    factors = {"level": take["level"], inputs.season_name: _season_at(parameters["season"], inputs)}
-    factors["momentum"] = _ratio(take["fade"] * inputs.lead)
+    factors = _smoothing(parameters, inputs)
+    factors["momentum"] = _ratio(_at(parameters["fade"], inputs.store) * inputs.lead)
     factors.update(_wave_ratios(parameters["waves"], inputs))
     for what, given in (("events", inputs.events), ("flags", inputs.flags)):
         for name, weight in parameters[what].items():
             if name in given:
                 factors[_free_name(factors, name)] = _ratio(weight * given[name])
     if parameters["price"]:
-        price = take["last_price"] if inputs.price is None else inputs.price
-        price = np.where(np.isfinite(price), price, take["last_price"])
-        relative = relative_price(price, take["usual_price"], parameters["limits"])
-        factors["price"] = _ratio(parameters["price"] * relative)
-    return _cap(factors, take["cap"])
+        factors["price"] = _ratio(parameters["price"] * _price_ratio(parameters, inputs))
+    return _cap(factors, _at(parameters["cap"], inputs.store))
+
+
+def day_of_month(date: Array) -> Array:
+    """Days since the first of the month."""
+    day = date.astype("datetime64[D]")
+    days: Array = (day - day.astype("datetime64[M]")).astype(np.int64)
+    return days
+
+
+def _features(parameters: Json, inputs: Inputs) -> Array:
+    """What the trees ask for: (features, forecasts), rounded."""
+    effects = parameters["events"].items()
+    made: dict[str, Any] = {
+        "position": inputs.position,
+        "day of month": day_of_month(inputs.date),
+        "lead": inputs.lead,
+        "short": _at(parameters["short"], inputs.store),
+        "long": _at(parameters["long"], inputs.store),
+        "price": _price_ratio(parameters, inputs),
+        "event": sum((effect * inputs.events[name] for name, effect in effects if name in inputs.events), np.zeros(1)),
+        **{f"flag {name}": inputs.flags.get(name, 0.0) for name in parameters["flags"]},
+    }
+    rows = [np.broadcast_to(made[name], inputs.shape).ravel() for name in parameters["features"]]
+    return np.round(np.array(rows, dtype=float), FEATURE_DECIMALS)
+
+
+def sum_trees(parameters: Json, features: Array) -> Array:
+    """Base + sum over the trees of the leaf that each column of ``features`` (features, n) ends in.
+
+    A node's left child lies right behind it; ``right`` points to the other. ``feature`` is -1 in leaves.
+    """
+    roots = np.array(parameters["roots"], dtype=np.int64)[:, None]
+    feature, right = np.array(parameters["feature"], dtype=np.int64), np.array(parameters["right"], dtype=np.int64)
+    value = np.array(parameters["value"], dtype=float)
+    total = np.full(features.shape[1], float(parameters["base"]))
+    for start in range(0, total.size if roots.size else 0, ROWS_AT_ONCE):
+        part = features[:, start : start + ROWS_AT_ONCE]
+        columns, node = np.arange(part.shape[1]), np.repeat(roots, part.shape[1], axis=1)
+        while (inner := feature[node] >= 0).any():
+            left = part[feature[node], columns] <= value[node]
+            node = np.where(inner, np.where(left, node + 1, right[node]), node)
+        total[start : start + ROWS_AT_ONCE] += value[node].sum(axis=0)
+    return total
+
+
+def _level_and_trees(parameters: Json, inputs: Inputs, ratio: Callable[[Array], Array]) -> Factors:
+    """Level x season x what the trees make of the features, at most the store's cap."""
+    made = ratio(sum_trees(parameters, _features(parameters, inputs))).reshape(inputs.shape)
+    return _cap({**_smoothing(parameters, inputs), "trees": made}, _at(parameters["cap"], inputs.store))
+
+
+def _boosting(parameters: Json, inputs: Inputs) -> Factors:
+    return _level_and_trees(parameters, inputs, _ratio)
+
+
+def _forest(parameters: Json, inputs: Inputs) -> Factors:
+    return _level_and_trees(parameters, inputs, np.asarray)
 
 
 def _cap(factors: Factors, most: Array) -> Factors:
@@ -213,6 +274,8 @@ KINDS: dict[str, Callable[[Json, Inputs], Factors]] = {
     "theta": _theta,
     "tsb": _tsb,
     "poisson_regression": _regression,
+    "hist_gradient_boosting": _boosting,
+    "random_forest": _forest,
     "ensemble": _ensemble,
 }
 

@@ -11,15 +11,17 @@ from typing import Any
 from include.skufleet.config import CandidateSettings
 from include.skufleet.errors import ConfigError
 from include.skufleet.forecasting.candidates.contract import Candidate, Fitted
+from include.skufleet.forecasting.candidates.ensemble import Ensemble, combine
 from include.skufleet.forecasting.candidates.naive import SeasonalNaive, ZeroDemand, fallback
 from include.skufleet.forecasting.candidates.regression import PoissonRegression
 from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
 from include.skufleet.forecasting.candidates.theta import Theta
+from include.skufleet.forecasting.candidates.trees import HistGradientBoosting, RandomForest
 from include.skufleet.forecasting.candidates.tsb import TSB
 from include.skufleet.forecasting.candidates.weekday_mean import WeekdayMean
 from include.skufleet.forecasting.panel import Panel
 
-__all__ = ["CANDIDATES", "Candidate", "Fitted", "fallback", "find_candidate", "fit_candidate", "restore"]
+__all__ = ["CANDIDATES", "Candidate", "Fitted", "combine", "fallback", "find_candidate", "fit_candidate", "restore"]
 
 CANDIDATES: dict[str, type[Candidate]] = {
     ZeroDemand.name: ZeroDemand,
@@ -29,6 +31,9 @@ CANDIDATES: dict[str, type[Candidate]] = {
     Theta.name: Theta,
     TSB.name: TSB,
     PoissonRegression.name: PoissonRegression,
+    HistGradientBoosting.name: HistGradientBoosting,
+    RandomForest.name: RandomForest,
+    Ensemble.name: Ensemble,
 }
 
 

@@ -1,0 +1,140 @@
+"""What regressions on the past learn from: units relative to the level that was known at the cutoff (direct strategy).
+
+The past is cut into blocks of one horizon; every period of a block is predicted from what was known at the block's
+start, so that the features are what they will be in use and nothing is fed back. What does not belong here: columns
+and penalties of one family.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.skufleet.forecasting.calendar import Ints
+from include.skufleet.forecasting.levels import decay, season_factors, season_positions, smooth_levels
+from include.skufleet.forecasting.panel import Bools, Floats, Panel
+from include.skufleet.forecasting.scoring import relative_price
+
+HALF_LIVES: dict[str, tuple[float, ...]] = {"D": (7.0, 14.0, 56.0), "W": (2.0, 4.0, 12.0)}
+WINDOW: dict[str, int] = {"D": 728, "W": 208}
+PRICE_HALF_LIFE: dict[str, float] = {"D": 56.0, "W": 8.0}
+LEAST_OFFSET = 1e-3  # of a store's mean: a level that has all but vanished says nothing of the ratio to it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """One panel's periods to learn from: S stores, T periods, n of them as targets.
+
+    Attributes:
+        positions: (T,) position of each period in its season.
+        season: (S or 1, m) season factors.
+        levels: the mean of the levels, then the levels from short to long memory, each (S, T).
+        usual_price: (S, T) smoothed price as known after each period, or ``None``.
+        targets: (n,) periods to predict, indices into the panel.
+        origins: (n,) for each target the last period known.
+        lead: (n,) periods from origin to target, relative to the horizon.
+        offset: (S, n) level at the origin x season factor of the target.
+        actual: (S, n) units.
+        used: (S, n) the actual is known and there is a level to compare it with.
+        dispersion: variance of the units over their expectation, at least 1.
+    """
+
+    positions: Ints
+    season: Floats
+    levels: list[Floats]
+    usual_price: Floats | None
+    targets: Ints
+    origins: Ints
+    lead: Floats
+    offset: Floats
+    actual: Floats
+    used: Bools
+    dispersion: float
+
+    def teaches(self, fewest: int) -> bool:
+        """At least so many values to learn from, and some sale among them."""
+        return bool(self.used.sum() >= fewest and self.actual[self.used].any())
+
+    def relative_price(self, panel: Panel) -> Floats | None:
+        """Log of the target's price over the usual price at its origin, (S, n); ``None`` without prices."""
+        if panel.price is None or self.usual_price is None:
+            return None
+        anything = (-np.inf, np.inf)
+        return relative_price(panel.price[:, self.targets], self.usual_price[:, self.origins], anything)
+
+
+def look_back(panel: Panel, *, most_rows: int) -> Past:
+    """Lay out what there is to learn from: the last two years (four of weeks), at most about ``most_rows`` values."""
+    positions = season_positions(panel.dates, panel.frequency, panel.season_length)
+    season = season_factors(panel.units, positions, panel.season_length)
+    levels = _mix_levels(panel, season[:, positions])
+    targets, origins, lead = _choose_targets(panel, most_rows)
+    offset = np.nan_to_num(levels[0][:, origins] * season[:, positions[targets]])
+    actual = panel.units[:, targets]
+    used = ~np.isnan(actual) & (offset > LEAST_OFFSET * np.nan_to_num(panel.units).mean(axis=1, keepdims=True))
+    expected, sold = offset[used], actual[used]
+    dispersion = float(np.mean(np.square(sold - expected) / expected)) if sold.size else 1.0
+    return Past(
+        positions=positions,
+        season=season,
+        levels=levels,
+        usual_price=_smooth_price(panel),
+        targets=targets,
+        origins=origins,
+        lead=lead,
+        offset=offset,
+        actual=actual,
+        used=used,
+        dispersion=max(dispersion, 1.0),
+    )
+
+
+def find_momentum(levels: list[Floats], origins: Ints) -> dict[str, Floats]:
+    """Log ratios (S, n) of the short and the long level to the mean, which is mixed in to keep them finite."""
+    mean, short, *_, long = (level[:, origins] for level in levels)
+    safe = np.where(mean > 0, mean, 1.0)
+    return {
+        name: np.where(mean > 0, np.log((level + 0.1 * safe) / (1.1 * safe)), 0.0)
+        for name, level in (("short", np.nan_to_num(short)), ("long", np.nan_to_num(long)))
+    }
+
+
+def last_prices(panel: Panel, usual: Floats | None) -> dict[str, Floats]:
+    """Per store the usual and the last price; 0 where unknown, which is no effect."""
+    unknown = np.full(len(panel.stores), np.nan)
+    last = unknown if panel.price is None else panel.price[:, panel.dates.size - 1]
+    return {
+        "usual_price": np.nan_to_num(unknown if usual is None else usual[:, -1]),
+        "last_price": np.nan_to_num(last),
+    }
+
+
+def _mix_levels(panel: Panel, factors: Floats) -> list[Floats]:
+    levels = [smooth_levels(panel.units, factors, half_life) for half_life in HALF_LIVES[panel.frequency]]
+    return [sum(levels, np.zeros(panel.units.shape)) / len(levels), *levels]
+
+
+def _smooth_price(panel: Panel) -> Floats | None:
+    """Smoothed price (S, T) as known after each period, NaN where none was known yet."""
+    if panel.price is None:
+        return None
+    price = panel.price[:, : panel.dates.size]
+    logs, half_life = np.log(price), PRICE_HALF_LIFE[panel.frequency]
+    known = ~np.isnan(logs)
+    below = decay(known * 1.0, half_life)
+    above = decay(np.where(known, logs, 0.0), half_life)
+    return np.where(below > 0, np.exp(above / np.maximum(below, 1e-300)), np.nan)
+
+
+def _choose_targets(panel: Panel, most_rows: int) -> tuple[Ints, Ints, Floats]:
+    """Blocks of one horizon that end with the panel, within the window and the limit of rows."""
+    stores, periods = panel.units.shape
+    horizon = max(panel.horizon, 1)
+    block = min(horizon, max(1, periods // 4))
+    warm_up = min(int(HALF_LIVES[panel.frequency][1]), periods // 2)
+    most = min(WINDOW[panel.frequency], max(most_rows // stores, 2 * block))
+    blocks = max(min(most, periods - max(warm_up, 1)) // block, 0)
+    targets = np.arange(periods - blocks * block, periods)
+    ahead = (targets - (periods - blocks * block)) % block
+    return targets, targets - ahead - 1, (ahead + 1) / horizon
