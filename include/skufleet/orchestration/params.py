@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow.sdk import Param, get_current_context
+from pydantic import ValidationError
 
+from include.skufleet.config.problems import describe_problems
 from include.skufleet.config.search import Search
 from include.skufleet.errors import ConfigError
 from include.skufleet.fleet.run import Run
@@ -94,10 +96,25 @@ def current_search(catalogue: str) -> SearchRun:
 
 
 def current_settings(search: Search) -> Search:
-    """The catalogue file's section ``search`` with what the trigger form says."""
-    params: Mapping[str, Any] = get_current_context()["params"]
+    """The catalogue file's section ``search`` with what the trigger form says.
+
+    Raises:
+        ConfigError: they do not go together, a grid with fewer configurations than it has combinations for example.
+    """
+    return join_settings(search, get_current_context()["params"])
+
+
+def join_settings(search: Search, params: Mapping[str, Any]) -> Search:
+    """The section with those of its keys changed that the params name.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
     asked = {name: params[name] for name in ("configurations", "sample", "seed") if params.get(name) is not None}
-    return Search.model_validate(search.model_dump() | asked)
+    try:
+        return Search.model_validate(search.model_dump() | asked)
+    except ValidationError as error:
+        raise ConfigError(f"search: {describe_problems(error)}; these params were given: {asked}") from error
 
 
 def _identity(catalogue: str, context: Mapping[str, Any]) -> dict[str, Any]:

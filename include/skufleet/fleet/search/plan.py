@@ -130,7 +130,9 @@ class _Sampler:
             self.clients.store, self.catalogue, version=self.ingested["table_version"], as_of=self.run.as_of
         )
         departments = {item.sku: str(self.selection.describe(item.sku)["department"]) for item in planned}
-        return name_strata(departments, demand, {item.sku: item.cost for item in planned})
+        # Days that are not written count as days without a sale only where the file says that they are.
+        zeros, days = self.catalogue.landing.sales.gaps == "zero", 7 if self.catalogue.frequency == "W" else 1
+        return name_strata(departments, demand, {item.sku: item.cost / days if zeros else 0.0 for item in planned})
 
     def _add(self, batch: Sequence[str], sizes: Sequence[int], strata: Mapping[str, str]) -> None:
         """Keep the SKUs of a batch that can be tried on, and write their validated sales, piece by piece."""

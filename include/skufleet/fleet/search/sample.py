@@ -58,7 +58,7 @@ def name_strata(departments: Mapping[str, str], demand: pd.DataFrame, periods: M
     Args:
         departments: of every SKU that may be sampled.
         demand: what ``lake.demand.read_demand`` gives.
-        periods: SKU -> periods of its series, from the first to the last row of each.
+        periods: SKU -> periods of all its series; 0 where only those with a row are known.
     """
     sums = {str(row["sku"]): row for row in demand.to_dict("records")}
     return {sku: f"{department} · {_classify(sums.get(sku), periods[sku])}" for sku, department in departments.items()}
