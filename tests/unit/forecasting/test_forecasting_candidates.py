@@ -6,9 +6,6 @@ from typing import get_args
 import numpy as np
 import pytest
 from forecasting_data import make_panel, rich_panel, simulate
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from include.skufleet.config import CandidateSettings
 from include.skufleet.errors import ConfigError
@@ -17,8 +14,8 @@ from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothi
 from include.skufleet.forecasting.candidates.theta import Theta
 from include.skufleet.forecasting.candidates.tsb import TSB
 from include.skufleet.forecasting.candidates.weekday_mean import WeekdayMean
+from include.skufleet.forecasting.demand import DemandClass
 from include.skufleet.forecasting.levels import season_factors, smooth_levels
-from include.skufleet.forecasting.selection import DemandClass
 
 NAN = np.nan
 
@@ -198,63 +195,6 @@ def test_an_artifact_of_ten_stores_is_small_strict_json(name):
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_the_same_panel_gives_the_same_artifact(name):
     assert fit_candidate(name, rich_panel()).to_artifact() == fit_candidate(name, rich_panel()).to_artifact()
-
-
-def bad_histories():
-    gap = np.full((2, 3000), NAN)
-    gap[:, 0], gap[0, -1] = 5.0, 3.0
-    return {
-        "one row": [[3.0]],
-        "one unknown": [[NAN]],
-        "two rows": [[3.0, NAN], [NAN, 0.0]],
-        "all missing": np.full((3, 100), NAN),
-        "all zero": np.zeros((2, 200)),
-        "constant": np.full((2, 200), 4.0),
-        "huge": simulate(2, 300) * 1e12,
-        "tiny": simulate(2, 300) * 1e-9,
-        "one sale long ago": np.eye(1, 3000) * 9.0,
-        "a gap of years": gap,
-        "a store opened yesterday": np.vstack([simulate(1, 300), [[NAN] * 299 + [2.0]]]),
-        "many stores of which one sells": np.vstack([simulate(1, 120), np.zeros((300, 120))]),
-        "shorter than the horizon": simulate(2, 10),
-        "one giant sale": np.where(np.arange(400) == 399, 1e12, 1.0)[None, :],
-    }
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", CANDIDATES)
-@pytest.mark.parametrize("case", bad_histories())
-@pytest.mark.parametrize(("frequency", "season"), [("D", 7), ("D", 1), ("W", 52)])
-def test_whatever_the_history_the_forecast_is_finite_and_not_negative(name, case, frequency, season):
-    panel = make_panel(bad_histories()[case], frequency=frequency, season_length=season, horizon=28)
-    fitted = fit_candidate(name, panel)
-    forecast = fitted.predict(panel.future)
-    assert forecast.shape == (len(panel.stores), 28)
-    assert np.isfinite(forecast).all()
-    assert (forecast >= 0).all()
-    json.dumps(fitted.to_artifact(), allow_nan=False)
-
-
-units = st.one_of(st.just(NAN), st.just(0.0), st.floats(0, 1e12), st.integers(0, 9).map(float))
-
-
-@pytest.mark.filterwarnings("error")
-@settings(max_examples=60, deadline=None)
-@given(
-    values=arrays(float, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=60), elements=units),
-    priced=st.booleans(),
-    name=st.sampled_from(list(CANDIDATES)),
-    season=st.sampled_from([1, 7, 52]),
-)
-def test_any_history_with_any_price_gives_finite_forecasts(values, priced, name, season):
-    stores, periods = values.shape
-    price = np.where(np.arange(periods + 14) % 3 == 0, NAN, 10.0 ** (np.arange(periods + 14) % 5 - 2)) * np.ones(
-        (stores, 1)
-    )
-    panel = make_panel(values, price=price if priced else None, season_length=season, horizon=14)
-    forecast = predict(name, panel)
-    assert np.isfinite(forecast).all()
-    assert (forecast >= 0).all()
 
 
 def test_an_unknown_candidate_is_refused_with_the_list():

@@ -12,14 +12,13 @@ from forecasting_data import make_panel, rich_panel, simulate
 
 from include.skufleet.forecasting import scoring
 from include.skufleet.forecasting.candidates import fit_candidate
-from include.skufleet.forecasting.candidates.direct import look_back
+from include.skufleet.forecasting.candidates.direct import find_events, fit_events, look_back
 from include.skufleet.forecasting.candidates.trees import (
     HistGradientBoosting,
     RandomForest,
     Tree,
     join_trees,
     lay_out_features,
-    learn_event_effects,
     make_lesson,
     read_boosting,
     read_forest,
@@ -31,8 +30,9 @@ ROOT = Path(__file__).parents[3]
 
 def lesson_of(panel):
     past = look_back(panel, most_rows=12_000)
-    features, _ = lay_out_features(panel, past, learn_event_effects(panel, past))
-    return make_lesson(past, features)
+    _, indicators = find_events(panel, past)
+    effects = np.round(fit_events(past, indicators, past.offset), scoring.FEATURE_DECIMALS)
+    return make_lesson(past, lay_out_features(panel, past, effects @ indicators)[0])
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,22 @@ def test_the_rounded_artifact_scores_as_scikit_learn_does_on_what_it_is_asked(na
     np.testing.assert_allclose(
         np.where(future.closed, 0, whole), fit_candidate(name, panel).predict(future), rtol=1e-12
     )
+
+
+def test_event_effects_by_hand():
+    panel = rich_panel(stores=2, periods=300)
+    past = dataclasses.replace(look_back(panel, most_rows=12_000), dispersion=0.1)  # 5 pseudo-units
+    expected = np.ones_like(past.offset)
+    days = np.zeros((2, past.targets.size))
+    days[0, [3, 7]] = days[1, [7]] = 1.0
+    sold = np.where(past.used, past.actual, 0.0)
+    none = fit_events(past, days[:1] * 0, expected)
+    assert none.tolist() == [0.0]
+    alone = fit_events(past, days[:1], expected)
+    known = past.used[:, [3, 7]].sum()
+    assert alone[0] == pytest.approx(np.log((sold[:, [3, 7]].sum() + 5.0) / (known + 5.0)))
+    both = fit_events(past, days, expected)
+    assert both[0] < alone[0] or both[1] < np.log((sold[:, 7].sum() + 5.0) / (past.used[:, 7].sum() + 5.0))
 
 
 def test_a_tree_by_hand():

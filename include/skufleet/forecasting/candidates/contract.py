@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from include.skufleet.errors import ArtifactError
 from include.skufleet.forecasting import scoring
+from include.skufleet.forecasting.demand import DemandClass
 from include.skufleet.forecasting.panel import Floats, Future, Panel
-
-if TYPE_CHECKING:
-    from include.skufleet.forecasting.selection import DemandClass
 
 Parameters = Mapping[str, Any]
 

@@ -16,9 +16,11 @@ from include.skufleet.forecasting.levels import decay, season_factors, season_po
 from include.skufleet.forecasting.panel import Bools, Floats, Panel
 from include.skufleet.forecasting.scoring import relative_price
 
-HALF_LIVES: dict[str, tuple[float, ...]] = {"D": (7.0, 14.0, 56.0), "W": (2.0, 4.0, 12.0)}
+HALF_LIVES: dict[str, tuple[float, ...]] = {"D": (7.0, 14.0, 56.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
 WINDOW: dict[str, int] = {"D": 728, "W": 208}
 PRICE_HALF_LIFE: dict[str, float] = {"D": 56.0, "W": 8.0}
+EVENT_PSEUDO_UNITS = 50.0  # times the dispersion: holds an event's effect at none
+EVENT_ROUNDS = 3
 LEAST_OFFSET = 1e-3  # of a store's mean: a level that has all but vanished says nothing of the ratio to it
 
 
@@ -88,6 +90,35 @@ def look_back(panel: Panel, *, most_rows: int) -> Past:
         used=used,
         dispersion=max(dispersion, 1.0),
     )
+
+
+def find_events(panel: Panel, past: Past) -> tuple[list[str], Floats]:
+    """Names of the events that some target has, and their indicators (E, n)."""
+    rows = np.flatnonzero(panel.indicators[:, past.targets].any(axis=1))
+    return [panel.events[row] for row in rows], panel.indicators[rows][:, past.targets]
+
+
+def fit_events(past: Past, indicators: Floats, expected: Floats, *, ridge: float = 1.0) -> Floats:
+    """Effects (E,) of events on units that without them would be ``expected`` (S, n).
+
+    An event's own day is too rare to be worth a column of a regression or a split of a tree, and there are many: each
+    effect is the log ratio of sold to expected units over its days, the other events' effects counted in, with
+    pseudo-units that hold it at 0.
+
+    Args:
+        past: what is learned from.
+        indicators: (E, n), 1 where a target has the event.
+        expected: (S, n).
+        ridge: factor on the pseudo-units.
+    """
+    effects = np.zeros(len(indicators))
+    pseudo_units = ridge * EVENT_PSEUDO_UNITS * past.dispersion
+    sold = np.where(past.used, past.actual, 0.0).sum(axis=0) @ indicators.T
+    without = np.where(past.used, expected, 0.0).sum(axis=0)
+    for _ in range(EVENT_ROUNDS):
+        others = ((without * np.exp(effects @ indicators)) @ indicators.T) * np.exp(-effects)
+        effects = np.log((sold + pseudo_units) / (others + pseudo_units))
+    return effects
 
 
 def find_momentum(levels: list[Floats], origins: Ints) -> dict[str, Floats]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
-from include.skufleet.forecasting.candidates.direct import Past, find_momentum, last_prices, look_back
+from include.skufleet.forecasting.candidates.direct import (
+    Past,
+    find_events,
+    find_momentum,
+    fit_events,
+    last_prices,
+    look_back,
+)
 from include.skufleet.forecasting.panel import Floats, Panel
 from include.skufleet.forecasting.scoring import harmonics
 
@@ -24,11 +31,10 @@ RIDGE: Mapping[str, float] = {
     "season": 1000.0,
     "year": 50_000.0,
     "month": 1000.0,
-    "event": 50.0,
     "flag": 50.0,
-    "price": 20.0,
-    "momentum": 500.0,
-    "fade": 500.0,
+    "price": 5.0,
+    "momentum": 200.0,
+    "fade": 200.0,
 }
 
 Columns = dict[tuple[str, str], Floats]
@@ -37,14 +43,14 @@ Weights = Mapping[tuple[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class PoissonRegression:
-    """Expected units = level x season factor x exp(X b), b by a ridge-penalised Poisson regression.
+    """Expected units = level x season factor x event effects x exp(X b), b by a ridge-penalised Poisson regression.
 
     Direct strategy (module ``direct``): every period is predicted from what was known up to one horizon before. The
-    offset is the mean of three exponentially weighted levels; X holds the season position, harmonics of month and
-    year, events, flags, log price against the usual price, the levels' log ratios (short and long against the mean)
-    and their products with the lead. The penalty grows with the data's dispersion (quasi-Poisson), so that erratic
-    demand teaches less. A store differs by its level and season factors. A forecast is at most ``guard`` times the
-    store's largest known value.
+    offset is the mean of several exponentially weighted levels; X holds the season position, harmonics of month and
+    year, flags, log price against the usual price, the levels' log ratios (short and long against the mean) and their
+    products with the lead. Events, of which there may be dozens, are fitted one by one before and after. The penalty
+    grows with the data's dispersion (quasi-Poisson), so that erratic demand teaches less. A store differs by its level
+    and season factors. A forecast is at most ``guard`` times the store's largest known value.
 
     Attributes:
         guard: multiple of the largest known value that no forecast exceeds.
@@ -63,7 +69,10 @@ class PoissonRegression:
         """Fit on the last two years or so; too little history leaves level and season factors alone."""
         past = look_back(panel, most_rows=MOST_ROWS)
         columns, limits = _make_columns(panel, past)
-        weights = self._solve(columns, past)
+        events, indicators = find_events(panel, past)
+        first = fit_events(past, indicators, past.offset, ridge=self.ridge)
+        weights = self._solve(columns, replace(past, offset=past.offset * np.exp(first @ indicators)))
+        effects = fit_events(past, indicators, past.offset * _multiply(columns, weights), ridge=self.ridge)
         momentum = find_momentum(past.levels, np.array([panel.dates.size - 1]))
         shift = {
             group: sum(weights[group, name] * ratio[:, 0] for name, ratio in momentum.items())
@@ -78,7 +87,7 @@ class PoissonRegression:
                 "fade": shift["fade"],
                 "season": past.season * np.exp(steps),
                 "waves": {**_of_group(weights, "year"), **_of_group(weights, "month")},
-                "events": _of_group(weights, "event"),
+                "events": dict(zip(events, effects.tolist(), strict=True)),
                 "flags": _of_group(weights, "flag"),
                 "cap": self.guard * np.nan_to_num(panel.units).max(axis=1),
                 "price": weights.get(("price", ""), 0.0),
@@ -120,6 +129,12 @@ def _of_group(weights: Weights, group: str) -> dict[str, float]:
     return {name: weight for (kind, name), weight in weights.items() if kind == group}
 
 
+def _multiply(columns: Columns, weights: Weights) -> Floats:
+    """The ratio (S, n) that the columns' effects make."""
+    linear: Floats = sum((weights[key] * column for key, column in columns.items()), np.zeros((1, 1)))
+    return np.exp(np.clip(linear, -20.0, 20.0))
+
+
 def _make_columns(panel: Panel, past: Past) -> tuple[Columns, tuple[float, float]]:
     """The regression's columns over the targets, each broadcasting to (S, n), and the range of relative prices."""
     targets = past.targets
@@ -129,9 +144,6 @@ def _make_columns(panel: Panel, past: Past) -> tuple[Columns, tuple[float, float
             columns["season", str(position)] = (past.positions[targets] == position)[None, :] * 1.0
     for name, wave in harmonics(panel.dates[targets], panel.frequency).items():
         columns[name.split("_")[0], name] = wave[None, :]
-    for row, event in enumerate(panel.events):
-        if panel.indicators[row, targets].any():
-            columns["event", event] = panel.indicators[row, targets][None, :]
     for name, values in panel.flags.items():
         columns["flag", name] = values[:, targets]
     limits = (0.0, 0.0)

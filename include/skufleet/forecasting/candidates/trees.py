@@ -13,7 +13,14 @@ import numpy as np
 
 from include.skufleet.forecasting.calendar import Ints
 from include.skufleet.forecasting.candidates.contract import SELLING_CLASSES, Fitted, pack
-from include.skufleet.forecasting.candidates.direct import Past, find_momentum, last_prices, look_back
+from include.skufleet.forecasting.candidates.direct import (
+    Past,
+    find_events,
+    find_momentum,
+    fit_events,
+    last_prices,
+    look_back,
+)
 from include.skufleet.forecasting.levels import LONGEST_STORE_SEASON
 from include.skufleet.forecasting.panel import Floats, Panel
 from include.skufleet.forecasting.scoring import FEATURE_DECIMALS, day_of_month
@@ -21,9 +28,7 @@ from include.skufleet.forecasting.scoring import FEATURE_DECIMALS, day_of_month
 MOST_ROWS = 12_000
 FEWEST_ROWS = 50
 MOST_BINS = 63
-# Pseudo-units that count times the dispersion: erratic demand teaches less.
-BASE_PSEUDO_UNITS = 1000.0
-EVENT_PSEUDO_UNITS = 50.0
+BASE_PSEUDO_UNITS = 1000.0  # times the dispersion: erratic demand teaches less
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +185,9 @@ def fit_trees(kind: str, panel: Panel, grow: Callable[[Lesson], Trees], none: Tr
         guard: multiple of the largest known value that no forecast exceeds.
     """
     past = look_back(panel, most_rows=MOST_ROWS)
-    effects = learn_event_effects(panel, past)
-    features, limits = lay_out_features(panel, past, effects)
+    events, indicators = find_events(panel, past)
+    effects = np.round(fit_events(past, indicators, past.offset), FEATURE_DECIMALS)
+    features, limits = lay_out_features(panel, past, effects @ indicators)
     trees = grow(make_lesson(past, features)) if past.teaches(FEWEST_ROWS) else none
     momentum = find_momentum(past.levels, np.array([panel.dates.size - 1]))
     return pack(
@@ -192,7 +198,7 @@ def fit_trees(kind: str, panel: Panel, grow: Callable[[Lesson], Trees], none: Tr
             "season": past.season,
             "cap": guard * np.nan_to_num(panel.units).max(axis=1),
             **{name: np.round(ratio[:, 0], FEATURE_DECIMALS) for name, ratio in momentum.items()},
-            "events": effects,
+            "events": dict(zip(events, effects.tolist(), strict=True)),
             "flags": list(panel.flags),
             "limits": limits,
             **last_prices(panel, past.usual_price),
@@ -202,27 +208,15 @@ def fit_trees(kind: str, panel: Panel, grow: Callable[[Lesson], Trees], none: Tr
     )
 
 
-def learn_event_effects(panel: Panel, past: Past) -> dict[str, float]:
-    """Event -> log ratio of sold to expected units on its days, held at 0 by pseudo-units.
-
-    One feature for all events: an event's own indicator is too rare for a tree to split on.
-    """
-    sold, expected = np.where(past.used, past.actual, 0.0), np.where(past.used, past.offset, 0.0)
-    ridge, effects = EVENT_PSEUDO_UNITS * past.dispersion, {}
-    for row, event in enumerate(panel.events):
-        days = panel.indicators[row, past.targets] > 0
-        if days.any():
-            ratio = (sold[:, days].sum() + ridge) / (expected[:, days].sum() + ridge)
-            effects[event] = round(float(np.log(ratio)), FEATURE_DECIMALS)
-    return effects
-
-
-def lay_out_features(
-    panel: Panel, past: Past, effects: dict[str, float]
-) -> tuple[dict[str, Floats], tuple[float, float]]:
+def lay_out_features(panel: Panel, past: Past, event: Floats) -> tuple[dict[str, Floats], tuple[float, float]]:
     """Feature name -> values over the targets, each broadcasting to (S, n), and the range of relative prices.
 
     The names are those that ``scoring`` knows; each is made there from what a forecast is asked for.
+
+    Args:
+        panel: the data.
+        past: what is learned from.
+        event: (n,) sum of the effects of each target's events.
     """
     targets, features = past.targets, dict[str, Floats]()
     if 1 < panel.season_length <= LONGEST_STORE_SEASON:
@@ -235,10 +229,8 @@ def lay_out_features(
     if (relative := past.relative_price(panel)) is not None:
         limits = (float(relative.min(initial=0.0)), float(relative.max(initial=0.0)))
         features["price"] = relative
-    if effects:
-        rows = [row for row, event in enumerate(panel.events) if event in effects]
-        summed = np.array(list(effects.values())) @ panel.indicators[rows][:, targets]
-        features["event"] = np.asarray(summed, dtype=float)[None, :]
+    if event.any():
+        features["event"] = event[None, :]
     features.update({f"flag {name}": values[:, targets] for name, values in panel.flags.items()})
     return features, limits
 
