@@ -103,7 +103,7 @@ def test_the_cells_of_the_grid_say_what_is_tried(done: Searched) -> None:
     labels = [item["rendered_map_index"] for item in done.instances("rung_1")]
     assert labels == [done.plan.label(trial) for trial in done.plan.trials]
     assert labels[0] == "t000 · as in the file"
-    assert all(re.fullmatch(r"t00\d · [\w.]+(=| [+-]).+", label) for label in labels[1:])
+    assert all(re.fullmatch(r"t00\d · [\w.]+(=| with(out)? ).+", label) for label in labels[1:])
 
 
 def test_every_trial_is_a_finished_run_in_mlflow_with_params_and_metrics(done: Searched) -> None:

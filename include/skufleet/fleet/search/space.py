@@ -71,7 +71,7 @@ def describe_changes(changes: Mapping[str, Any], file: Mapping[str, Any] | None 
     >>> describe_changes({"backtest.windows": 5, "settings.tsb.alphas": [0.1, 0.2]})
     'windows=5, tsb.alphas=0.1+0.2'
     >>> describe_changes({"candidates": ["seasonal_naive", "tsb"]}, {"candidates": ["seasonal_naive", "theta"]})
-    'candidates -theta +tsb'
+    'candidates without theta, with tsb'
     >>> describe_changes({})
     'as in the file'
     """
@@ -87,13 +87,15 @@ def describe_change(key: str, value: Any, own: Any = None) -> str:
     if key == "candidates" and own:
         left, new = ([item for item in one if item not in other] for one, other in ((own, value), (value, own)))
         if 0 < len(left) + len(new) <= 3:
-            return " ".join([shown, *(f"-{item}" for item in left), *(f"+{item}" for item in new)])
+            return f"{shown} " + ", ".join([*(f"without {item}" for item in left), *(f"with {item}" for item in new)])
     return f"{shown}={_write(value)}"
 
 
 def _write(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return "+".join(str(item) for item in ([item for item in value if item != BASELINE] or value))
+        return "+".join(_write(item) for item in ([item for item in value if item != BASELINE] or value))
+    if isinstance(value, float):
+        return f"{value:g}"
     return json.dumps(value) if isinstance(value, dict | bool) or value is None else str(value)
 
 

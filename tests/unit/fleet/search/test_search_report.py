@@ -97,7 +97,7 @@ def test_names_from_outside_are_shown_as_they_are_and_never_as_markup() -> None:
 def test_the_summary_is_a_table_with_every_trial_and_the_diff() -> None:
     text = render_markdown(make_report(failed=("t001",)))
     assert "+  windows: 5" in text
-    assert "| t001 | windows=5, candidates -exponential\\_smoothing | 2 | 12 | 70.0% |" in text
+    assert "| t001 | windows=5, candidates without exponential\\_smoothing | 2 | 12 | 70.0% |" in text
     assert "| t000 | as in the file | 2 |" in text
     assert "4 tasks one after the other: 2 min 0 s; side by side: 1 min 0 s (2.0 times as fast)" in text
     assert "**Trials failed: 1** (t001 in rung 2)" in text

@@ -152,12 +152,13 @@ def test_a_catalogue_of_the_baseline_alone_can_be_searched_too() -> None:
 
 def test_changes_are_told_in_a_line() -> None:
     assert describe_changes({"candidates": ["seasonal_naive"]}) == "candidates=seasonal_naive"
+    assert describe_changes({"a.b": [28.0, 0.05]}) == "b=28+0.05"
     assert describe_changes({"a.b": True, "c": None, "d": {"x": 1}}) == 'b=true, c=null, d={"x": 1}'
 
 
 def test_candidates_are_told_by_what_comes_and_goes_where_that_is_little() -> None:
     file = {"candidates": THREE}
-    assert describe_changes({"candidates": THREE[:2]}, file) == "candidates -tsb"
-    assert describe_changes({"candidates": [*THREE, "theta"]}, file) == "candidates +theta"
+    assert describe_changes({"candidates": THREE[:2]}, file) == "candidates without tsb"
+    assert describe_changes({"candidates": [*THREE, "theta"]}, file) == "candidates with theta"
     other = ["seasonal_naive", "theta", "weekday_mean"]
     assert describe_changes({"candidates": other}, file) == "candidates=theta+weekday_mean"
