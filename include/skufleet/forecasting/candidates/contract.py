@@ -19,7 +19,7 @@ from include.skufleet.forecasting.panel import Floats, Future, Panel
 Parameters = Mapping[str, Any]
 
 EVERY_CLASS: frozenset[DemandClass] = frozenset({"smooth", "erratic", "intermittent", "lumpy", "no_demand"})
-SELLING_CLASSES: frozenset[DemandClass] = EVERY_CLASS - {"no_demand"}
+OFTEN_SOLD: frozenset[DemandClass] = frozenset({"smooth", "erratic"})  # where there is enough to learn trees from
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ class Ensemble:
 
     name: ClassVar[str] = "ensemble"
     complexity: ClassVar[int] = 5
-    cost: ClassVar[float] = 0.9
+    cost: ClassVar[float] = 0.8
     classes: ClassVar = EVERY_CLASS
 
     members: tuple[Candidate, ...] = (ExponentialSmoothing(), TSB(), PoissonRegression())

@@ -38,7 +38,7 @@ class SeasonalNaive:
 
     name: ClassVar[str] = "seasonal_naive"
     complexity: ClassVar[int] = 5
-    cost: ClassVar[float] = 0.02
+    cost: ClassVar[float] = 0.015
     classes: ClassVar = EVERY_CLASS
 
     def fit(self, panel: Panel) -> Fitted:

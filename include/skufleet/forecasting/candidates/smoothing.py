@@ -31,7 +31,7 @@ class ExponentialSmoothing:
 
     name: ClassVar[str] = "exponential_smoothing"
     complexity: ClassVar[int] = 2
-    cost: ClassVar[float] = 0.08
+    cost: ClassVar[float] = 0.1
     classes: ClassVar = EVERY_CLASS
 
     half_lives: tuple[float, ...] | None = None

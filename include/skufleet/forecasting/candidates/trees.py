@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from include.skufleet.forecasting.calendar import Ints
-from include.skufleet.forecasting.candidates.contract import SELLING_CLASSES, Fitted, pack
+from include.skufleet.forecasting.candidates.contract import OFTEN_SOLD, Fitted, pack
 from include.skufleet.forecasting.candidates.direct import (
     Past,
     find_events,
@@ -96,7 +96,7 @@ class HistGradientBoosting:
     name: ClassVar[str] = "hist_gradient_boosting"
     complexity: ClassVar[int] = 6
     cost: ClassVar[float] = 3.0
-    classes: ClassVar = SELLING_CLASSES
+    classes: ClassVar = OFTEN_SOLD
 
     trees: int = 10
     leaves: int = 6
@@ -144,7 +144,7 @@ class RandomForest:
     name: ClassVar[str] = "random_forest"
     complexity: ClassVar[int] = 6
     cost: ClassVar[float] = 2.0
-    classes: ClassVar = SELLING_CLASSES
+    classes: ClassVar = OFTEN_SOLD
 
     trees: int = 12
     depth: int = 5

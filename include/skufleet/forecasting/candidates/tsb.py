@@ -32,7 +32,7 @@ class TSB:
 
     name: ClassVar[str] = "tsb"
     complexity: ClassVar[int] = 3
-    cost: ClassVar[float] = 0.1
+    cost: ClassVar[float] = 0.15
     classes: ClassVar = EVERY_CLASS
 
     alphas: tuple[float, ...] = (0.05, 0.15)
