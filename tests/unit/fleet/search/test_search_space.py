@@ -67,7 +67,7 @@ def test_a_space_of_the_files_own_values_only_is_refused(shop: Catalogue) -> Non
     with pytest.raises(
         PlanError, match=r"search.space of shop.yaml holds nothing but the file's own .*backtest\.windows"
     ):
-        draw(shop, {"backtest.windows": [2], "backtest.simpler_within": [0.05]})
+        draw(shop, {"backtest.windows": [2], "backtest.simpler_within": [shop.backtest.simpler_within]})
 
 
 def test_settings_of_a_candidate_that_is_not_tried_make_no_new_configuration(shop: Catalogue) -> None:
