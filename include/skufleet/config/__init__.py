@@ -30,6 +30,7 @@ from include.skufleet.config.landing import (
     Sales,
     SalesColumns,
     TableFormat,
+    Window,
 )
 from include.skufleet.config.settings import Settings, read_settings
 
@@ -57,6 +58,7 @@ __all__ = [
     "Settings",
     "TableFormat",
     "Validation",
+    "Window",
     "catalogue_files",
     "find_catalogue",
     "load_catalogue",

@@ -62,6 +62,29 @@ class ForestSettings(Model):
     guard: Annotated[float, Field(ge=1, le=1000)] = 3.0
 
 
+class ProfileSettings(Model):
+    """How the profile model is held back where the data say little.
+
+    Attributes:
+        half_lives: periods after which a sale counts half in the level, several of which are averaged; by frequency if
+            null.
+        ridge: factor on all penalties of the calendar's effects.
+        store_pseudo_units: expected units with which a store's own weekdays and flags are held at the common ones.
+        elasticity: price elasticity of demand before the data are seen.
+        elasticity_weight: units with which it is held there.
+        pooling: hold the calendar's effects at the department's instead of at none.
+        guard: multiple of a store's largest sale that no forecast exceeds.
+    """
+
+    half_lives: HalfLives | None = None
+    ridge: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    store_pseudo_units: Annotated[float, Field(gt=0, le=1e9)] = 50.0
+    elasticity: Annotated[float, Field(ge=-6, le=1)] = -1.0
+    elasticity_weight: Annotated[float, Field(gt=0, le=1e9)] = 5.0
+    pooling: bool = True
+    guard: Annotated[float, Field(ge=1, le=1000)] = 3.0
+
+
 class CandidateSettings(Model):
     """Settings by candidate; one that is not named keeps its defaults."""
 
@@ -70,5 +93,6 @@ class CandidateSettings(Model):
     theta: SmoothingSettings = SmoothingSettings()
     tsb: TsbSettings = TsbSettings()
     poisson_regression: RegressionSettings = RegressionSettings()
+    profile: ProfileSettings = ProfileSettings()
     hist_gradient_boosting: BoostingSettings = BoostingSettings()
     random_forest: ForestSettings = ForestSettings()

@@ -52,12 +52,18 @@ class Validation(Model):
 
 
 class Backtest(Model):
-    """Rolling-origin evaluation: ``windows`` cutoffs, ``step`` periods apart, each ``horizon`` periods long."""
+    """Rolling-origin evaluation: ``windows`` cutoffs, ``step`` periods apart, each ``horizon`` periods long.
+
+    Attributes:
+        metric: what is compared, and what the gate looks at.
+        simpler_within: the preferred candidate stays unless another is better by more than this (relative), after
+            what may be noise was discounted.
+    """
 
     windows: Annotated[int, Field(ge=1, le=26)] = 3
     step: Annotated[int, Field(ge=1)] | None = None
     metric: Metric = "rmsse"
-    simpler_within: Share = 0.05
+    simpler_within: Share = 0.01
 
 
 class Budget(Model):
@@ -75,8 +81,8 @@ class Budget(Model):
     """
 
     cpu_seconds_per_sku: Annotated[float, Field(gt=0)] | None = 1.0
-    cheap: Share = 0.2
-    within: Annotated[float, Field(ge=0)] = 0.02
+    cheap: Share = 0.05
+    within: Annotated[float, Field(ge=0)] = 0.0
     keep: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 

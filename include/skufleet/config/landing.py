@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     StringConstraints,
     field_validator,
@@ -150,6 +151,15 @@ class Flag(Model):
     stores: Text = "*"
 
 
+def _check_window(value: object) -> object:
+    """One day (``-1``) or a first and a last one (``[-7, -4]``), as a pair."""
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Day = Annotated[int, Field(ge=-60, le=60)]
+Window = Annotated[tuple[Day, Day], BeforeValidator(_check_window)]
+
+
 class Calendar(TableFormat):
     """What is known ahead of a day: one row per date; the newest object of the folder counts.
 
@@ -157,6 +167,8 @@ class Calendar(TableFormat):
         path: folder under the landing prefix.
         date: the date column.
         events: columns with an event's name, empty on other days.
+        windows: event, or a shell pattern of events -> the days around it that sell differently too, counted from it:
+            ``-1`` the eve, ``[-7, -4]`` four days that share an effect. The first entry that matches an event counts.
         flags: our name of a flag -> the columns that hold it, each for some stores.
         closed: a 0/1 column: 1 on days when every store is closed.
     """
@@ -164,8 +176,21 @@ class Calendar(TableFormat):
     path: Folder = "calendar/"
     date: Text
     events: tuple[Text, ...] = ()
+    windows: dict[Text, tuple[Window, ...]] = Field(default_factory=dict)
     flags: dict[Name, Annotated[tuple[Flag, ...], Field(min_length=1)]] = Field(default_factory=dict)
     closed: Text | None = None
+
+    @field_validator("windows")
+    @classmethod
+    def _check_windows(cls, value: dict[str, tuple[Window, ...]]) -> dict[str, tuple[Window, ...]]:
+        for event, windows in value.items():
+            for first, last in windows:
+                if first > last or first <= 0 <= last:
+                    raise ValueError(
+                        f"{event}: window [{first}, {last}], expected days before the event, or days after it, "
+                        "the first one first; the event's own day always counts"
+                    )
+        return value
 
 
 class PriceColumns(Model):

@@ -109,6 +109,7 @@ def lay_out(
         gaps=landing.sales.gaps,
         calendar=calendar,
         events=landing.calendar.events if landing.calendar else (),
+        windows=landing.calendar.windows if landing.calendar else {},
         flags=landing.calendar.flags if landing.calendar else {},
         closed=landing.calendar.closed if landing.calendar else None,
         prices=prices,

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from include.skufleet.config import Flag
+from include.skufleet.config import Flag, Window
 from include.skufleet.errors import DataError
 from include.skufleet.forecasting.calendar import (
     Ints,
@@ -62,6 +62,7 @@ def build_panels(
     gaps: Gaps = "missing",
     calendar: pd.DataFrame | None = None,
     events: Sequence[str] = (),
+    windows: Mapping[str, Sequence[Window]] | None = None,
     flags: Mapping[str, Sequence[Flag]] | None = None,
     closed: str | None = None,
     prices: pd.DataFrame | None = None,
@@ -90,6 +91,7 @@ def build_panels(
         gaps: what a day without a row means.
         calendar: one row per day, column ``date`` and those named by ``events``, ``flags`` and ``closed``.
         events: columns with event names; used when ``known_future`` has ``events``.
+        windows: event -> days around it that are events of their own; see ``calendar.align_calendar``.
         flags: flag name -> columns by store pattern; used when ``known_future`` has ``flags``.
         closed: 0/1 column.
         prices: ``sku, store, date, price``: a price holds until the next one; store ``''`` means every store.
@@ -123,6 +125,7 @@ def build_panels(
         frequency=frequency,
         stores=rows.stores,
         events=events if "events" in known_future else (),
+        windows=windows,
         flags=flags if "flags" in known_future else {},
         closed=closed,
     )

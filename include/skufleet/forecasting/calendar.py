@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from include.skufleet.config import Flag
+from include.skufleet.config import Flag, Window
 from include.skufleet.errors import DataError
 from include.skufleet.forecasting.panel import Bools, Dates, Floats, Frequency
 
@@ -59,6 +59,7 @@ def align_calendar(
     frequency: Frequency,
     stores: Sequence[str],
     events: Sequence[str] = (),
+    windows: Mapping[str, Sequence[Window]] | None = None,
     flags: Mapping[str, Sequence[Flag]] | None = None,
     closed: str | None = None,
 ) -> KnownAhead:
@@ -66,7 +67,8 @@ def align_calendar(
 
     In weeks an event counts when any of its days has it, a flag is the mean of the days, and closed means that every
     day is closed. A day that the calendar does not have has no event, flag 0, and is open. A cell may hold several
-    event names, separated by ``|``.
+    event names, separated by ``|``. The days around an event are events of their own, named ``Easter -1`` or
+    ``Easter -7..-4``: those of ``windows``, whose keys are names or shell patterns, the first that matches.
 
     Raises:
         DataError: the calendar lacks a column that is asked for.
@@ -88,7 +90,7 @@ def align_calendar(
         values[position] = np.nan_to_num(pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float))
         return np.clip(values, 0.0, 1.0)
 
-    names, indicators = _event_days(rows, position, events, periods * size)
+    names, indicators = _event_days(calendar, to_days(calendar["date"]) - first, events, windows or {}, periods * size)
     return KnownAhead(
         events=names,
         indicators=indicators.reshape(len(names), periods, size).max(axis=2, initial=0.0),
@@ -100,20 +102,38 @@ def align_calendar(
 
 
 def _event_days(
-    rows: pd.DataFrame, position: Ints, columns: Sequence[str], days: int
+    rows: pd.DataFrame,
+    position: Ints,
+    columns: Sequence[str],
+    windows: Mapping[str, Sequence[Window]],
+    days: int,
 ) -> tuple[tuple[str, ...], Floats]:
-    """The events' names in ascending order, and on which of ``days`` days each falls."""
+    """The names of events and windows in ascending order, and on which of ``days`` days each falls."""
     found: dict[str, list[int]] = {}
     for column in columns:
         named = rows[column].notna().to_numpy()
         for cell, day in zip(rows[column][named].astype(str), position[named].tolist(), strict=True):
-            for name in filter(None, map(str.strip, cell.split(EVENT_SEPARATOR))):
-                found.setdefault(name, []).append(day)
-    names = tuple(sorted(found))
+            for event in filter(None, map(str.strip, cell.split(EVENT_SEPARATOR))):
+                found.setdefault(event, []).append(day)
+                for first, last in _windows_of(event, windows):
+                    around = found.setdefault(_name_window(event, first, last), [])
+                    around.extend(range(day + first, day + last + 1))
+    inside = {name: [day for day in days_of if 0 <= day < days] for name, days_of in found.items()}
+    names = tuple(sorted(name for name, days_of in inside.items() if days_of))
     indicators = np.zeros((len(names), days))
     for row, name in enumerate(names):
-        indicators[row, found[name]] = 1.0
+        indicators[row, inside[name]] = 1.0
     return names, indicators
+
+
+def _windows_of(event: str, windows: Mapping[str, Sequence[Window]]) -> Sequence[Window]:
+    if event in windows:
+        return windows[event]
+    return next((found for pattern, found in windows.items() if fnmatchcase(event, pattern)), ())
+
+
+def _name_window(event: str, first: int, last: int) -> str:
+    return f"{event} {first:+d}" if first == last else f"{event} {first:+d}..{last:+d}"
 
 
 def _flag_by_store(

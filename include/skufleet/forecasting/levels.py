@@ -30,6 +30,12 @@ def decay(values: Floats, half_life: float) -> Floats:
     return summed
 
 
+def around(values: Floats, half_life: float) -> Floats:
+    """Two-sided exponentially weighted sums along the last axis, weight 1 at the centre."""
+    both: Floats = decay(values, half_life) + decay(values[..., ::-1], half_life)[..., ::-1] - values
+    return both
+
+
 def smooth_levels(units: Floats, factors: Floats, half_life: float) -> Floats:
     """Deseasonalised level after each period: weighted units over weighted season factors of the known periods.
 

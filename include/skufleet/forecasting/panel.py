@@ -45,6 +45,21 @@ class Future:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """A department's profile, which a SKU's is shrunk to.
+
+    Attributes:
+        department: its name.
+        as_of: the last date that it was fitted on, ISO 8601.
+        coefficients: ``group|name`` -> coefficient of the profile's regression.
+    """
+
+    department: str
+    as_of: str
+    coefficients: Mapping[str, float]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
     """One SKU in S stores over T periods, and what is known ahead of the h periods that follow.
@@ -65,6 +80,7 @@ class Panel:
         closed: (T+h,) no store is open.
         frequency: ``D`` days or ``W`` weeks.
         season_length: periods in a season, >= 1.
+        priors: profiles of its department, by date, each fitted on nothing later than its ``as_of``.
     """
 
     sku: str
@@ -79,6 +95,7 @@ class Panel:
     flags: Mapping[str, Floats] = field(default_factory=dict)
     frequency: Frequency = "D"
     season_length: int = 7
+    priors: tuple[Prior, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.events and self.indicators.shape != (0, self.closed.size):
@@ -147,4 +164,9 @@ class Panel:
             indicators=self.indicators[:, :end],
             flags={name: values[:, :end] for name, values in self.flags.items()},
             closed=self.closed[:end],
+            priors=tuple(prior for prior in self.priors if prior.as_of <= str(self.dates[cutoff - 1])),
         )
+
+    def with_priors(self, priors: tuple[Prior, ...]) -> Panel:
+        """The same panel with these profiles of its department, by date; without any it stands alone."""
+        return replace(self, priors=priors)

@@ -244,6 +244,78 @@ def _forest(parameters: Json, inputs: Inputs) -> Factors:
     return _level_and_trees(parameters, inputs, np.asarray)
 
 
+def is_weekend(date: Array) -> Array:
+    """Saturdays and Sundays."""
+    weekend: Array = (date.astype("datetime64[D]") - EPOCH).astype(np.int64) % 7 >= 5
+    return weekend
+
+
+def month_waves(date: Array, frequency: str) -> Array:
+    """The day's place in its month as columns along a new last axis.
+
+    Days: sines and cosines of the share of the month that is over (4 pairs), then flags for the first day, the second
+    and third, and the 29th and later. Weeks: 2 pairs, by the week's Thursday.
+    """
+    day = date.astype("datetime64[D]") + np.timedelta64(3 if frequency == "W" else 0, "D")
+    month = day.astype("datetime64[M]")
+    number = (day - month.astype("datetime64[D]")).astype(np.int64)
+    length = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
+    phase = 2.0 * np.pi * number / length
+    columns = [wave(k * phase) for k in range(1, 5 if frequency == "D" else 3) for wave in (np.sin, np.cos)]
+    if frequency == "D":
+        columns += [number == 0, (number == 1) | (number == 2), number >= 28]
+    return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(float)
+
+
+def _of_store(values: Any, store: Array) -> Array:
+    """One value per store, or one for all of them, at each forecast's store."""
+    return _at(values, store) if len(values) > 1 else np.asarray(values[0], dtype=float)
+
+
+def _profile(parameters: Json, inputs: Inputs) -> Factors:
+    """Level x calendar profile (of the SKU, the store's region and the store) x price x movement of the year before."""
+    store, region = inputs.store, _of_store(parameters["regions"], inputs.store).astype(np.int64)
+    factors = {"level": _of_store(parameters["level"], store)}
+    for length, weights in parameters["season"].items():
+        position = ((inputs.date - EPOCH).astype(np.int64) // DAYS[inputs.frequency]) % int(length)
+        ratio = _ratio(_at(weights, position))
+        own = parameters["store_weekday"] if length == "7" else None
+        factors["weekday" if length == "7" and inputs.frequency == "D" else "season"] = (
+            ratio if own is None else ratio * _at(own, store, position)
+        )
+    waves = month_waves(inputs.date, inputs.frequency)
+    linear = waves @ np.asarray(parameters["month"], dtype=float)
+    if parameters["regional_month"]:
+        own = np.asarray(parameters["regional_month"], dtype=float)
+        linear = linear + (waves[..., : own.shape[1]] * own[region]).sum(axis=-1)
+    factors["day of month" if inputs.frequency == "D" else "week of month"] = _ratio(linear)
+    for name, effect in parameters["flags"].items():
+        if name in inputs.flags:
+            flag = inputs.flags[name]
+            size = _of_store(effect["region"], region) + effect["weekend"] * is_weekend(inputs.date)
+            factors[_free_name(factors, name)] = _ratio(size * flag) * _of_store(effect["store"], store) ** flag
+    for name, weight in parameters["events"].items():
+        if name in inputs.events:
+            factors[_free_name(factors, name)] = _ratio(weight * inputs.events[name])
+    if parameters["price"]:
+        last = _of_store(parameters["last_price"], store)
+        price = last if inputs.price is None else np.where(np.isfinite(inputs.price), inputs.price, last)
+        relative = relative_price(price, _of_store(parameters["usual_price"], store), parameters["limits"])
+        factors["price"] = _ratio(parameters["price"] * relative)
+    block = np.minimum((inputs.step - 1) // parameters["year_block"], len(parameters["year"]) - 1)
+    factors["year ago"] = _at(parameters["year"], block)
+    if parameters["outage"]:
+        factors["back on sale"] = _return_after_outage(parameters["outage"], inputs)
+    return _cap(factors, _of_store(parameters["cap"], store))
+
+
+def _return_after_outage(outage: Json, inputs: Inputs) -> Array:
+    """Share of the level that is expected of a store that may have run out: at most 1, more the later."""
+    chance, gain, rate = (_of_store(outage[name], inputs.store) for name in ("chance", "gain", "rate"))
+    share: Array = 1.0 - chance + chance * np.minimum(gain * (1.0 - np.exp(-rate * inputs.step)), 1.0)
+    return share
+
+
 def _cap(factors: Factors, most: Array) -> Factors:
     """The factors and, where their product exceeds ``most``, one that brings it back to it."""
     expected = multiply(factors)
@@ -274,6 +346,7 @@ KINDS: dict[str, Callable[[Json, Inputs], Factors]] = {
     "theta": _theta,
     "tsb": _tsb,
     "poisson_regression": _regression,
+    "profile": _profile,
     "hist_gradient_boosting": _boosting,
     "random_forest": _forest,
     "ensemble": _ensemble,

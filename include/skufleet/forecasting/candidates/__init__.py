@@ -13,6 +13,7 @@ from include.skufleet.errors import ConfigError
 from include.skufleet.forecasting.candidates.contract import Candidate, Fitted
 from include.skufleet.forecasting.candidates.ensemble import Ensemble, combine
 from include.skufleet.forecasting.candidates.naive import SeasonalNaive, ZeroDemand, fallback
+from include.skufleet.forecasting.candidates.profile import ProfileModel
 from include.skufleet.forecasting.candidates.regression import PoissonRegression
 from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
 from include.skufleet.forecasting.candidates.theta import Theta
@@ -31,6 +32,7 @@ CANDIDATES: dict[str, type[Candidate]] = {
     Theta.name: Theta,
     TSB.name: TSB,
     PoissonRegression.name: PoissonRegression,
+    ProfileModel.name: ProfileModel,
     HistGradientBoosting.name: HistGradientBoosting,
     RandomForest.name: RandomForest,
     Ensemble.name: Ensemble,

@@ -1,0 +1,147 @@
+"""The profile model: level x calendar profile x store ratios x price, one small model for all stores of a SKU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
+from include.skufleet.forecasting.panel import Floats, Panel
+from include.skufleet.forecasting.profile.fitting import FitSettings, Profile, fit_profile
+
+HALF_LIVES = {"D": (5.0, 10.0, 20.0, 40.0, 80.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
+SMALLEST_EFFECT = 0.01  # an event that moves sales by less is left out of the artifact
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileModel:
+    """Expected units = level of the store x profile of the SKU in the store's region x ratios of the store x price.
+
+    The profile is a ridge-penalised Poisson regression on the regions' totals, with the smoothed level as offset, on
+    weekday, day of month, flags (also at the weekend, and by region) and events; one calendar serves all stores, so
+    that what one store is too small to show is learned from all. The penalties count pseudo-units and grow with the
+    dispersion (quasi-Poisson): they mean the same in pieces and in kilograms. Ratios of the stores are shrunk towards
+    it, the price's elasticity towards -1. The level is the mean of exponentially weighted levels of short and long
+    memory, units over profile, which is why it does not mistake a busy week for growth. Movements of earlier years
+    repeat with the power that the SKU's past shows. A panel with a prior takes the profile of its department for what
+    the coefficients are shrunk to.
+
+    Attributes:
+        half_lives: memories of the level, in periods; ``None`` takes the frequency's own.
+        ridge: factor on the regression's penalties.
+        store_pseudo_units: expected units with which a store's own ratios are held at 1.
+        elasticity: prior of the elasticity of demand.
+        elasticity_weight: units with which it is held there.
+        pooling: start from the department's profile where the panel has one.
+        guard: multiple of a store's largest known value that no forecast exceeds.
+    """
+
+    name: ClassVar[str] = "profile"
+    complexity: ClassVar[int] = 3
+    cost: ClassVar[float] = 0.6
+    classes: ClassVar = EVERY_CLASS
+
+    half_lives: tuple[float, ...] | None = None
+    ridge: float = 1.0
+    store_pseudo_units: float = 50.0
+    elasticity: float = -1.0
+    elasticity_weight: float = 5.0
+    pooling: bool = True
+    guard: float = 3.0
+
+    def fit(self, panel: Panel) -> Fitted:
+        """Fit all parts; what the data do not show stays at its prior."""
+        profile = fit_profile(
+            panel if self.pooling else panel.with_priors(()),
+            FitSettings(
+                half_lives=self.half_lives or HALF_LIVES[panel.frequency],
+                ridge=self.ridge,
+                store_pseudo_units=self.store_pseudo_units,
+                elasticity=self.elasticity,
+                elasticity_weight=self.elasticity_weight,
+            ),
+        )
+        return pack(self.name, panel, _parameters(profile, self.guard))
+
+
+def _parameters(profile: Profile, guard: float) -> dict[str, Any]:
+    """The artifact's parameters: effects to three decimals, stores' ratios to two, what all stores share once."""
+    regions = profile.design.regions
+    count = len(profile.design.regional)
+    prices, outage = profile.prices, profile.outage
+    return {
+        "level": _once(profile.level),
+        "cap": _once(guard * profile.largest),
+        "regions": regions.tolist() if count > 1 else [0],
+        "season": _seasons(profile),
+        "store_weekday": None if profile.store_weekday is None else _digits(profile.store_weekday, 2),
+        "month": [_short(value) for value in profile.of_group("month").values()],
+        "regional_month": _by_region(profile.of_group("regional_month"), count),
+        "flags": _flags(profile, count),
+        "events": {
+            name: _short(value) for name, value in profile.of_group("event").items() if abs(value) >= SMALLEST_EFFECT
+        },
+        "price": _short(profile.elasticity) if prices is not None else 0.0,
+        "usual_price": _once(np.nan_to_num(prices.usual)) if prices is not None else [0.0],
+        "last_price": _once(np.nan_to_num(prices.last)) if prices is not None else [0.0],
+        "limits": [float(prices.relative.min()), float(prices.relative.max())] if prices is not None else [0.0, 0.0],
+        "year": [_short(value) for value in profile.year],
+        "year_block": profile.year_block,
+        "outage": {
+            "chance": _digits(outage.chance, 2),
+            "gain": _digits(outage.gain, 2),
+            "rate": _digits(outage.rate, 4),
+        }
+        if outage.chance.any()
+        else None,
+    }
+
+
+def _seasons(profile: Profile) -> dict[str, list[float]]:
+    """Length of a season -> effect of each position."""
+    seasons: dict[str, list[float]] = {}
+    for name, value in profile.of_group("season").items():
+        seasons.setdefault(name.split(":")[0], []).append(_short(value))
+    return seasons
+
+
+def _by_region(effects: Mapping[str, float], count: int) -> list[list[float]] | None:
+    """Effects named ``region:what`` as one list per region."""
+    if not effects:
+        return None
+    return [
+        [_short(value) for name, value in effects.items() if name.split(":")[0] == str(region)]
+        for region in range(count)
+    ]
+
+
+def _flags(profile: Profile, count: int) -> dict[str, dict[str, Any]]:
+    """Flag -> effect by region, what the weekend adds, and the ratio of each store."""
+    own, weekend = profile.of_group("regional_flag"), profile.of_group("weekend")
+    return {
+        name: {
+            "region": _once([effect + own.get(f"{region}:{name}", 0.0) for region in range(count)], 3),
+            "weekend": _short(weekend.get(name, 0.0)),
+            "store": _once(profile.store_flags[name], 2) if name in profile.store_flags else [1.0],
+        }
+        for name, effect in profile.of_group("flag").items()
+    }
+
+
+def _short(value: float) -> float:
+    return round(float(value), 3)
+
+
+def _digits(values: Floats, digits: int) -> list[Any]:
+    rounded: list[Any] = np.round(values, digits).tolist()
+    return rounded
+
+
+def _once(values: Any, digits: int | None = None) -> list[float]:
+    """One value per store, or a single one where all are the same."""
+    array = np.asarray(values, dtype=float)
+    items = [float(f"{value:.5g}") for value in array] if digits is None else _digits(array, digits)
+    return items[:1] if len(set(items)) == 1 else items

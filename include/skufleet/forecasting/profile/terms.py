@@ -1,0 +1,219 @@
+"""The profile model's parts beside the regression: levels, store ratios, price effect, movement of the year before.
+
+Each is a shrunk ratio of actual to expected units; all arrays are (S, T), and cells that do not count hold 0 in both.
+What does not belong here: the calendar's columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.skufleet.forecasting.calendar import Ints
+from include.skufleet.forecasting.levels import decay
+from include.skufleet.forecasting.panel import Floats, Panel
+
+SHORT_HISTORY = 28.0  # known periods below which a store's level leans on the other stores'
+LEAN_PERIODS = 3.0
+ELASTICITY_RANGE = (-6.0, 1.0)
+PRICE_RANGE = 2.0  # of the logarithm of the price effect
+YEAR_BLOCKS = 13  # a year as blocks of four weeks
+YEAR_RANGE = (0.5, 2.5)
+PRIOR_POWER = 0.1  # with which a movement repeats where the past says nothing
+PRIOR_WEIGHT = 16.0  # the prior's precision: a standard deviation of 1/4
+TREND_VARIANCE = 0.03  # of a block's log movement beyond the noise of counting
+OUTAGE_PERIODS = {"D": 14, "W": 4}
+
+
+def divide(above: Floats, below: Floats) -> Floats:
+    """Above / below, and 0 where nothing is below."""
+    valid = below > 1e-9
+    return np.where(valid, above / np.where(valid, below, 1.0), 0.0)
+
+
+def mix_levels(units: Floats, expected: Floats, half_lives: Sequence[float]) -> Floats:
+    """Level of each store (S,): mean over half-lives of weighted units over weighted expectation.
+
+    A store with fewer than 28 known periods leans on the mean of the stores' levels, the more the shorter it is known:
+    a store opened yesterday starts with what the others sell.
+    """
+    known = np.asarray((expected > 0).sum(axis=1), dtype=float)
+    sums = [(decay(units, value)[:, -1], decay(expected, value)[:, -1]) for value in half_lives]
+    alone: Floats = np.mean([divide(above, below) for above, below in sums], axis=0)
+    lean = LEAN_PERIODS * np.clip(1.0 - known / SHORT_HISTORY, 0.0, 1.0)
+    if not lean.any() or not (known > 0).any():
+        return alone
+    weight = known / max(known.sum(), 1)
+    usual = float((alone * weight).sum())
+    typical = divide(expected.sum(axis=1), known) * lean
+    leaning = np.mean([divide(above + typical * usual, below + typical) for above, below in sums], axis=0)
+    return np.where((lean > 0) & (known > 0), leaning, alone)
+
+
+def store_season(units: Floats, expected: Floats, positions: Ints, length: int, pseudo_units: float) -> Floats:
+    """Ratio (S, length) of a store's units to what the common profile expects, by position of the season."""
+    where = np.zeros((positions.size, length))
+    where[np.arange(positions.size), positions] = 1.0
+    ratio: Floats = (units @ where + pseudo_units) / (expected @ where + pseudo_units)
+    return ratio
+
+
+def store_flag(units: Floats, expected: Floats, flag: Floats, pseudo_units: float) -> Floats:
+    """Ratio (S,) of a store's units to what the common profile expects where the flag (S, T) is set."""
+    ratio: Floats = ((units * flag).sum(axis=1) + pseudo_units) / ((expected * flag).sum(axis=1) + pseudo_units)
+    return ratio
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriceHistory:
+    """Log price relative to the usual price as it was known before: ``relative`` (S, T), ``usual`` and ``last`` (S,).
+
+    ``relative`` is 0 where the price is not known; ``usual`` and ``last`` are NaN where none was ever known.
+    """
+
+    relative: Floats
+    usual: Floats
+    last: Floats
+
+
+def read_prices(panel: Panel, first: int, half_life: float) -> PriceHistory | None:
+    """The panel's prices from period ``first`` on; ``None`` if none is known or none ever changes."""
+    if panel.price is None:
+        return None
+    price = panel.price[:, first : panel.dates.size]
+    known = ~np.isnan(price)
+    if not known.any():
+        return None
+    logs = np.where(known, np.log(np.where(known, price, 1.0)), 0.0)
+    below = decay(known * 1.0, half_life)
+    usual = divide(decay(logs, half_life), below)
+    relative = np.where(known, logs - usual, 0.0)
+    if np.abs(relative).max() < 1e-6:
+        return None
+    seen = known.any(axis=1)
+    return PriceHistory(
+        relative, np.where(seen, np.exp(usual[:, -1]), np.nan), np.where(seen, np.exp(logs[:, -1]), np.nan)
+    )
+
+
+def price_effect(relative: Floats, elasticity: float) -> Floats:
+    """Factor on the units at a log relative price."""
+    effect: Floats = np.exp(np.clip(elasticity * relative, -PRICE_RANGE, PRICE_RANGE))
+    return effect
+
+
+def fit_elasticity(
+    units: Floats, expected: Floats, relative: Floats, *, prior: float, weight: float, start: float
+) -> float:
+    """Elasticity of demand by two Newton steps of a penalised Poisson regression on the log relative price."""
+    value, low, high = start, *ELASTICITY_RANGE
+    for _ in range(2):
+        mean = expected * price_effect(relative, value)
+        gradient = float(((units - mean) * relative).sum()) - weight * (value - prior)
+        curvature = float((mean * np.square(relative)).sum()) + weight
+        value = float(np.clip(value + gradient / curvature, low, high))
+    return value
+
+
+def year_ago(
+    units: Floats, expected: Floats, half_lives: Sequence[float], *, block: int, horizon: int, spread: float
+) -> Floats:
+    """Factor on the level in each block of the horizon, from how demand moved at this time in earlier years.
+
+    The year has 13 blocks (of 28 days, or 4 weeks). The movement at a date is the log of the demand of a block after it
+    over the level that was known at it, both deseasonalised by the profile. What is expected now is the mean movement
+    of earlier years times a power that the SKU's own past shows such movements to repeat with: a regression through the
+    origin, weighted by precision, that leans on a small power where the past says little.
+
+    Args:
+        units: (T,) of all stores.
+        expected: (T,) what the profile expects of them at constant levels.
+        half_lives: of the level.
+        block: periods in a block.
+        horizon: periods to forecast.
+        spread: dispersion of the units.
+
+    Returns:
+        (blocks of the horizon,) factors, all 1 with less than 15 blocks of history.
+    """
+    ahead = -(-horizon // block)
+    count = units.size // block
+    ones = np.ones(ahead)
+    if count < YEAR_BLOCKS + 2 or expected.sum() <= 0:
+        return ones
+    scale = max(float(units.sum() / expected.sum()), 1e-12)
+    size = count * block
+    sold, due = (values[-size:].reshape(count, block).sum(axis=1) for values in (units, expected * scale))
+    noise = max(spread, 1e-9)
+    blocks = np.log((sold + 20.0 * noise) / (due + 20.0 * noise))
+    ends = units.size - size - 1 + block * np.arange(1, count + 1)
+    level = np.mean([divide(decay(units, value), decay(expected * scale, value))[ends] for value in half_lives], axis=0)
+    level = np.log(np.clip(level, 0.05, 20.0))
+    moves = np.full((count, ahead), np.nan)  # after block b, the movement of block b + 1 + j
+    for lead in range(ahead):
+        moves[: count - 1 - lead, lead] = blocks[1 + lead :] - level[: count - 1 - lead]
+    usual = _average_years(moves)
+    weights = 1.0 / (2.0 * noise / np.maximum(due, 1e-9) + TREND_VARIANCE)
+    both = ~np.isnan(usual) & ~np.isnan(moves)
+    w, x, y = np.where(both, weights[:, None], 0.0), np.where(both, usual, 0.0), np.where(both, moves, 0.0)
+    power = ((w * x * y).sum() + PRIOR_POWER * PRIOR_WEIGHT) / ((w * x * x).sum() + PRIOR_WEIGHT)
+    factor = np.exp(np.clip(power, 0.0, 1.0) * np.nan_to_num(usual[-1]))
+    bounded: Floats = np.clip(factor, *YEAR_RANGE)
+    return bounded
+
+
+def _average_years(moves: Floats) -> Floats:
+    """For each block's end the mean movement at that time in earlier years; NaN where none is known."""
+    total, number = np.zeros(moves.shape), np.zeros(moves.shape)
+    for back in range(YEAR_BLOCKS, moves.shape[0], YEAR_BLOCKS):
+        earlier = moves[:-back]
+        total[back:] += np.nan_to_num(earlier)
+        number[back:] += ~np.isnan(earlier)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def _mean_level(units: Floats, expected: Floats, half_lives: Sequence[float]) -> float:
+    """The level that one store's (T,) units end with."""
+    ratios = [divide(decay(units, value)[-1:], decay(expected, value)[-1:])[0] for value in half_lives]
+    return float(np.mean(ratios))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outage:
+    """Stores that may have run out, or given the SKU up, when the data end: each (S,).
+
+    Attributes:
+        chance: probability that they have; 0 where sales go on.
+        gain: the level before the silence over the level that counts it.
+        rate: of their return, per period.
+    """
+
+    chance: Floats
+    gain: Floats
+    rate: Floats
+
+
+def find_outages(units: Floats, expected: Floats, half_lives: Sequence[float], spread: float, shortest: int) -> Outage:
+    """Judge the silence that each store ends with, once it is ``shortest`` periods long.
+
+    The chance grows with the units that would have been sold in the silence at the level before it; the longer a
+    silence, the less of it ends within a horizon. The constants describe what became of 180,000 series and origins of
+    M5: of silences that should have seen 9 units or more, 0.7 went on, and those of 14 to 28 days ended at 1 to 2 % a
+    day, those of half a year hardly ever.
+    """
+    stores, periods = units.shape
+    chance, gain, rate = np.zeros(stores), np.ones(stores), np.zeros(stores)
+    sold = units > 0
+    last = np.where(sold.any(axis=1), periods - 1 - sold[:, ::-1].argmax(axis=1), -1)
+    silence = periods - 1 - last
+    for store in np.flatnonzero((last >= 0) & (silence >= shortest)):
+        before = slice(0, int(last[store]) + 1)
+        level = _mean_level(units[store, before], expected[store, before], half_lives)
+        now = _mean_level(units[store], expected[store], half_lives)
+        missed = level * float(expected[store, int(last[store]) + 1 :].sum()) / max(spread, 1e-9)
+        chance[store] = 1.0 / (1.0 + np.exp(-0.7 * (missed - 3.0)))
+        gain[store] = level / now if now > 0 else 1.0
+        rate[store] = min(0.3, 0.6 / float(silence[store]))
+    return Outage(np.where(chance < 0.15, 0.0, chance), gain, rate)
