@@ -10,5 +10,4 @@ from include.skufleet.config import Catalogue
 
 def bound_columns(catalogue: Catalogue) -> list[str]:
     """``lower_80, upper_80, lower_95, upper_95`` for the catalogue's levels 0.8 and 0.95, the narrowest first."""
-    levels = sorted(getattr(getattr(catalogue, "intervals", None), "levels", (0.8, 0.95)))
-    return [f"{side}_{round(100 * level)}" for level in levels for side in ("lower", "upper")]
+    return [f"{side}_{round(100 * level)}" for level in catalogue.intervals.levels for side in ("lower", "upper")]

@@ -24,7 +24,7 @@ EMPTY = pd.DataFrame(
 TELLING = 3
 """Components from which on a model tells a planner something: a level, and at least two effects on it."""
 
-_OTHER_INPUTS = {"sku", "store", "date", "closed", "price", "events", "fallback"}
+_OTHER_INPUTS = {"sku", "store", "date", "closed", "price", "events"}
 
 
 def explain(artifact: Mapping[str, Any], asked: pd.DataFrame) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def _explain_product(artifact: Mapping[str, Any], asked: pd.DataFrame) -> pd.Dat
     A ratio of the total is the total with all components up to this one over the total without it: so the ratios of a
     date still multiply to the forecast, and a store counts by what it sells.
     """
-    long = components(artifact, asked.drop(columns=["fallback"], errors="ignore"))
+    long = components(artifact, asked)
     names = list(dict.fromkeys(long["component"]))
     wide = long.pivot_table("value", ["date", "store"], "component", sort=False)[names].fillna(1.0).sort_index()
     totals = wide.cumprod(axis=1).groupby("date").sum()

@@ -17,7 +17,7 @@ from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.chunk_data import load_chunk
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.components import EMPTY, choose_explanations, explain
-from include.skufleet.fleet.inputs import forecast_inputs
+from include.skufleet.fleet.inputs import FALLBACK, drop_answers, forecast_inputs
 from include.skufleet.fleet.report.pick import rank_to_explain
 from include.skufleet.fleet.run import Run
 from include.skufleet.forecasting.scoring import predict
@@ -51,7 +51,8 @@ def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, 
     served_by``. The latter says who answers: ``production``; ``archived``, the run's own version, where the run is of
     the past and what is in production knows days that the run must not; or ``fallback``, where no trained model can
     serve a series: there the seasonal naive (or zero demand) answers, so that every active series ends with a forecast.
-    A bound is NaN where the answering model has no interval of that level; the fallback never has one.
+    A bound is NaN where the answering model has no interval of that level: it was trained when the catalogue named
+    other levels, or without any.
 
     The forecasts are published, by moving the catalogue's pointer, unless those of a later ``as_of`` already are. A run
     of some SKUs only takes over what is published of the others, so that they keep theirs.
@@ -155,7 +156,7 @@ class _Forecasting:
         """Keep how the forecasts of this SKU come about, if it is one that may be explained."""
         known = asked[asked["store"].isin(artifact["stores"])]
         if len(known) and any(sku in skus for skus in self.ranked.values()):
-            self.explanations[sku] = explain(artifact, known)
+            self.explanations[sku] = explain(artifact, drop_answers(known))
 
     def write_explanations(self, run: Run) -> None:
         """One SKU per demand class."""
@@ -190,8 +191,7 @@ def _forecast_sku(
             "sku": sku,
             "store": asked["store"].astype("str").to_numpy(),
             "date": asked["date"].to_numpy(),
-            "y_hat": asked["fallback"].to_numpy(dtype=float),
-            **dict.fromkeys(bounds, np.nan),
+            **{name: asked[FALLBACK + name].to_numpy(dtype=float) for name in ("y_hat", *bounds)},
             "model_name": "",
             "model_version": 0,
             "served_by": "fallback",
@@ -201,9 +201,9 @@ def _forecast_sku(
         return out
     known = out["store"].isin(artifact["stores"]).to_numpy()
     if known.any():
-        answer = predict(artifact, asked[known].drop(columns=["fallback"]))
-        for name in ("y_hat", *(bound for bound in bounds if bound in answer)):
-            out.loc[known, name] = answer[name].to_numpy()
+        answer = predict(artifact, drop_answers(asked[known]))
+        for name in ("y_hat", *bounds):
+            out.loc[known, name] = answer[name].to_numpy() if name in answer else np.nan
         out.loc[known, "model_name"] = serving.name
         out.loc[known, "model_version"] = serving.version
         out.loc[known, "served_by"] = serving.served_by

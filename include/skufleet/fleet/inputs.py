@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from include.skufleet.config import Catalogue
+from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.chunk_data import ChunkData
-from include.skufleet.forecasting.candidates import fallback
+from include.skufleet.forecasting.evaluation import fall_back
 from include.skufleet.forecasting.panel import Panel
+from include.skufleet.forecasting.scoring import predict
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+FALLBACK = "fallback "
+"""What the columns of the fallback's answer begin with; no flag has a name with a space in it."""
 
 log = logging.getLogger(__name__)
 
 
 def forecast_inputs(data: ChunkData, catalogue: Catalogue) -> pd.DataFrame:
-    """The questions of a whole chunk, and in column ``fallback`` the answer where no model can give one.
+    """The questions of a whole chunk, and the answer where no model can give one.
 
-    SKUs that are retired, and series that are, are not asked for.
+    SKUs that are retired, and series that are, are not asked for. The answers, ``y_hat`` and the bounds, are in columns
+    of these names with ``FALLBACK`` before them; see ``drop_answers``.
     """
     frames = []
     for sku, panel in data.panels.items():
@@ -30,19 +33,26 @@ def forecast_inputs(data: ChunkData, catalogue: Catalogue) -> pd.DataFrame:
             continue
         stores = active_stores(panel, catalogue.validation.inactive_after)
         if stores:
-            frames.append(model_inputs(panel, stores).assign(fallback=_expect(panel)[list(stores)].reshape(-1)))
-    return (
-        pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["sku", "store", "date", "fallback"])
-    )
+            frames.append(_answer(panel, model_inputs(panel, stores), catalogue))
+    names = ("y_hat", *bound_columns(catalogue))
+    nothing = pd.DataFrame(columns=["sku", "store", "date", *(FALLBACK + name for name in names)])
+    return pd.concat(frames, ignore_index=True) if frames else nothing
 
 
-def _expect(panel: Panel) -> NDArray[np.float64]:
-    """The fallback's forecasts, shape (stores, horizon); zero where even that fails, for the chunk must go on."""
+def drop_answers(asked: pd.DataFrame) -> pd.DataFrame:
+    """The questions alone: what a model's ``predict`` takes."""
+    return asked[[name for name in asked.columns if not str(name).startswith(FALLBACK)]]
+
+
+def _answer(panel: Panel, asked: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+    """The questions with the fallback's forecasts; zero without bounds where even that fails: the chunk must go on."""
+    names = ("y_hat", *bound_columns(catalogue))
     try:
-        return fallback(panel).predict(panel.future)
+        answer = predict(fall_back(panel, catalogue).artifact, asked)
     except Exception:
         log.warning("SKU %r: the fallback failed, its forecast is zero", panel.sku, exc_info=True)
-        return np.zeros((len(panel.stores), panel.horizon))
+        answer = pd.DataFrame({"y_hat": 0.0}, index=asked.index)
+    return asked.assign(**{FALLBACK + name: answer.get(name, np.nan) for name in names})
 
 
 def active_stores(panel: Panel, inactive_after: int) -> tuple[int, ...]:

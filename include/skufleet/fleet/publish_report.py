@@ -16,7 +16,7 @@ from include.skufleet.fleet.collect import collect_results
 from include.skufleet.fleet.local_copy import keep_local_copy
 from include.skufleet.fleet.outcomes import count, to_frame
 from include.skufleet.fleet.report import ReportData, pick_skus, render_html, render_markdown
-from include.skufleet.fleet.report.figures import pool
+from include.skufleet.fleet.report.figures import count_left_out, pool, pool_levels
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.stages import read_stage_seconds
 from include.skufleet.lake.buckets import bucket_of
@@ -80,6 +80,9 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "baseline_wape": _json_number(fleet.baseline_wape),
         "bias": _json_number(fleet.bias),
         **{name: _json_number(value) for name, value in mean_rmsse(results).items()},
+        **{f"coverage_{level}": round(share, 6) for level, share in pool_levels(results).items()},
+        "candidates_left_out": _json_number(count_left_out(results, len(data.candidates)).share),
+        "stockout_periods": int(data.stockouts["periods"].sum()) if len(data.stockouts) else 0,
         "quarantined_rows": int((data.quarantine["scope"] == "row").sum()) if len(data.quarantine) else 0,
         "set_aside_at_ingestion": dict(plan["ingested"]["set_aside"]),
         "rejected_drops": dict(data.rejected_drops),
@@ -150,6 +153,7 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         actuals=_recent_actuals(clients, catalogue, run, ingested["table_version"], picked),
         forecast=_of_skus(clients, [f"{run.forecast_folder}/part-{name}.parquet" for name in shown_chunks], shown),
         components=components,
+        stockouts=_of_skus(clients, [f"{run.chunk_folder(name)}/stockouts.parquet" for name in chunks], None),
         quarantine=_of_skus(clients, [f"{run.chunk_folder(name)}/quarantine.parquet" for name in chunks], None),
         started=stage_seconds_and_start[1] or now,
         finished=now,
@@ -160,10 +164,12 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         frequency=catalogue.frequency,
         season_length=catalogue.season_length,
         gaps=catalogue.landing.sales.gaps,
+        candidates=catalogue.candidates,
         plots=PLOTS,
         table_version=ingested["table_version"],
         results_uri=store.uri(run.results_key),
         quarantine_uri=store.uri(f"{run.folder}/chunks/"),
+        stockouts_uri=store.uri(f"{run.folder}/chunks/"),
         report_uri=store.uri(run.report_key),
         links=links,
         lost_chunks=lost,

@@ -27,6 +27,7 @@ from include.skufleet.fleet.inputs import forecast_inputs
 from include.skufleet.fleet.outcomes import SkuOutcome, count, to_frame
 from include.skufleet.fleet.progress import join_backtests, read_checkpoints, write_checkpoint
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.stockouts import list_stockouts
 from include.skufleet.fleet.train import Draft, describe_error, draft_sku
 from include.skufleet.forecasting import scoring
 from include.skufleet.registry.links import registry_search_url, run_url
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 def retrain_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> dict[str, Any]:
-    """Retrain the SKUs of one chunk and write its results, backtest, quarantine and forecast inputs to S3.
+    """Retrain the SKUs of one chunk and write its results, backtest, quarantine, stock-outs and forecast inputs to S3.
 
     Returns:
         Small JSON: counts of outcomes, seconds, peak memory of the process (MB), and links.
@@ -129,6 +130,9 @@ class _ChunkWork:
         store = self.clients.store
         store.put_frame(f"{self.folder}/backtest.parquet", join_backtests(self.backtests))
         store.put_frame(f"{self.folder}/quarantine.parquet", self.data.verdict.bad_rows)
+        trained = self.finished.loc[self.finished["outcome"] == "trained", "sku"]
+        masked = list_stockouts(self.data.panels[sku] for sku in trained if sku in self.data.panels)
+        store.put_frame(f"{self.folder}/stockouts.parquet", masked)
         store.put_frame(f"{self.folder}/inputs.parquet", forecast_inputs(self.data, self.catalogue))
         store.put_frame(f"{self.folder}/results.parquet", self.finished)
         return self.finished

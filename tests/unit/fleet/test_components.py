@@ -34,7 +34,7 @@ def smoothing(levels: list[float], seasons: list[list[float]]) -> dict[str, Any]
 def ask(days: int, stores: int = 2, **columns: Any) -> pd.DataFrame:
     dates = np.tile(pd.date_range("2026-03-02", periods=days), stores)
     names = np.repeat([f"s{row}" for row in range(stores)], days)
-    return pd.DataFrame({"sku": "tea", "store": names, "date": dates, "fallback": 0.0} | columns)
+    return pd.DataFrame({"sku": "tea", "store": names, "date": dates} | columns)
 
 
 def test_a_store_counts_by_what_it_sells() -> None:
@@ -58,7 +58,7 @@ def test_a_closed_day_is_a_component_of_its_own() -> None:
 def test_the_components_of_a_date_multiply_to_the_sum_of_the_stores_forecasts(name: str) -> None:
     panel = rich_panel(horizon=90)
     artifact = find_candidate(name).fit(panel).to_artifact()
-    asked = model_inputs(panel, (0, 2)).assign(fallback=1.0)
+    asked = model_inputs(panel, (0, 2))
     found = explain(artifact, asked)
     expected = predict(artifact, asked).groupby("date")["y_hat"].sum()
     assert found.groupby("date")["value"].prod().to_numpy() == pytest.approx(expected.to_numpy())
