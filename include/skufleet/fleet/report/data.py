@@ -41,10 +41,12 @@ class ReportData:
         frequency: ``D`` or ``W``: what a period is.
         season_length: periods in a season: what the seasonal naive repeats.
         gaps: what an absent period means in ``actuals``: ``zero`` sales or ``missing`` knowledge.
+        candidates: names of the candidates of the catalogue.
         plots: at most so many SKUs are plotted: the same number that ``pick_skus`` was asked for.
         table_version: the version of the history table that the run trained on.
         results_uri: where all rows of ``results`` are.
         quarantine_uri: where all rows of ``quarantine`` are.
+        stockouts_uri: where all rows of ``stockouts`` are.
         report_uri: where this report is.
         links: title -> address of pages to go on to; only ``http`` and ``https`` addresses become links.
         lost_chunks: chunks that ended without results.
@@ -74,10 +76,12 @@ class ReportData:
     frequency: Literal["D", "W"] = "D"
     season_length: int = 7
     gaps: Literal["zero", "missing"] = "missing"
+    candidates: Sequence[str] = ()
     plots: int = 20
     table_version: int | None = None
     results_uri: str = ""
     quarantine_uri: str = ""
+    stockouts_uri: str = ""
     report_uri: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
     lost_chunks: Sequence[str] = ()

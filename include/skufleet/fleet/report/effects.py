@@ -21,6 +21,7 @@ TALLEST = 84
 """Height of the strip of the effect that moves most."""
 STEEPEST = 190
 """Pixels per unit of log ratio at most: where all effects are slight, they shall look slight."""
+CLOSED = 18
 PAD = 7
 LETTER_HEIGHT = 14
 
@@ -112,34 +113,33 @@ def scale_effects(effects: Sequence[pd.Series]) -> float:
 def draw_effect(ratios: pd.Series, days: int, scale: float, label: str) -> str:
     """One bar per period: up from the line where the effect raises the forecast, down where it lowers it.
 
-    A ratio of zero is drawn as deep as the strip is.
+    A ratio of zero, which no scale can hold, is drawn ``CLOSED`` deep, or as deep as the strip is.
     """
     dates = Dates(pd.DatetimeIndex(ratios.index), days)
-    up, down = _reach(ratios)
-    line, height = PAD + up * scale, 2 * PAD + (up + down) * scale
-    height = max(height, PAD + LETTER_HEIGHT)
+    up, down = (reach * scale for reach in _reach(ratios))
+    if (ratios <= 0).any():
+        down = max(down, CLOSED)
+    line, height = PAD + up, max(2 * PAD + up + down, PAD + LETTER_HEIGHT)
     width = max(min(0.72 * dates.step, 22.0), 0.8)
     bars: dict[str, list[str]] = {"up": [], "down": []}
     for index, value in enumerate(ratios):
-        move = -down if value <= 0 else math.log(value)
-        if abs(move) * scale >= 0.3:
+        move = -down if value <= 0 else math.log(value) * scale
+        if abs(move) >= 0.3:
             left = dates.x(index) - width / 2
-            bars["up" if move > 0 else "down"].append(
-                f"M{left:.1f} {line:.1f}h{width:.1f}v{-move * scale:.1f}h{-width:.1f}z"
-            )
+            bars["up" if move > 0 else "down"].append(f"M{left:.1f} {line:.1f}h{width:.1f}v{-move:.1f}h{-width:.1f}z")
     parts = [dates.draw_weeks(0, height)]
     parts += [f'<path class="{kind}" d="{"".join(paths)}"/>' for kind, paths in bars.items() if paths]
     parts.append(f'<path class="one" d="M{LEFT} {line:.1f}H{WIDTH - RIGHT}"/>')
     parts += [
         f'<text x="{LEFT - 6}" y="{place:.1f}" text-anchor="end">{times(value)}</text>'
-        for value, place in _label_ends(ratios, line, up * scale, down * scale)
+        for value, place in _label_ends(ratios, line, up, down)
     ]
     return draw_frame("effect", WIDTH, math.ceil(height), label, parts)
 
 
 def _reach(ratios: pd.Series) -> tuple[float, float]:
-    """How far the strip goes up and down, in logarithms; a ratio of zero counts as a half."""
-    logs = np.log(ratios.where(ratios > 0, 0.5).to_numpy(dtype=float))
+    """How far the bars go up and down, in logarithms, ratios of zero aside."""
+    logs = np.log(ratios.where(ratios > 0, 1.0).to_numpy(dtype=float))
     return max(float(logs.max()), 0.0), max(float(-logs.min()), 0.0)
 
 

@@ -130,3 +130,80 @@ def count_choices(results: pd.DataFrame) -> pd.DataFrame:
     table = table[[*known, *sorted(set(map(str, table)) - set(known))]]
     table.insert(0, "all", table.sum(axis=1))
     return table.sort_values("all", ascending=False, kind="stable").rename_axis(index=None, columns=None)
+
+
+def pool_coverage(results: pd.DataFrame) -> pd.DataFrame:
+    """Share of the actuals within the intervals, over all SKUs and by demand class: each actual counts once.
+
+    Returns:
+        Index: ``all``, then the demand classes that occur. Columns: ``skus``, ``actuals`` and a column for each level
+        in per cent (80 for ``coverage_80``); only SKUs whose coverage is known count. Empty where none is.
+
+    >>> rows = pd.DataFrame({"demand_class": ["smooth", "smooth", "lumpy"], "actuals": [300, 100, 5],
+    ...                      "coverage_80": [0.8, 0.9, math.nan]})
+    >>> pool_coverage(rows).to_dict("index")
+    {'all': {'skus': 2.0, 'actuals': 400.0, 80: 0.825}, 'smooth': {'skus': 2.0, 'actuals': 400.0, 80: 0.825}}
+    """
+    columns = {int(str(name).removeprefix("coverage_")): name for name in results if str(name).startswith("coverage_")}
+    known = results[results[list(columns.values())].notna().all(axis=1)] if columns else results.iloc[:0]
+    if known.empty:
+        return pd.DataFrame()
+    groups = {"all": known} | {name: known[known["demand_class"] == name] for name in CLASSES}
+    rows = {
+        name: {"skus": float(len(group)), "actuals": float(group["actuals"].sum())}
+        | {
+            level: divide(float((group[column] * group["actuals"]).sum()), float(group["actuals"].sum()))
+            for level, column in columns.items()
+        }
+        for name, group in groups.items()
+        if len(group)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def pool_levels(results: pd.DataFrame) -> dict[int, float]:
+    """Level in per cent -> share of all actuals that the intervals cover; empty where none was judged."""
+    pooled = pool_coverage(results).to_dict("index").get("all", {})
+    return {name: float(share) for name, share in pooled.items() if isinstance(name, int)}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What the backtests of the trained SKUs did without.
+
+    Attributes:
+        trials: candidates times trained SKUs.
+        left_out: how many of them were not tried, or given up before the last window.
+        cpu_seconds: nominal CPU time of the fits that were not made.
+        reasons: ``reason``: candidate and why, one row per SKU and candidate.
+    """
+
+    trials: int
+    left_out: int
+    cpu_seconds: float
+    reasons: pd.DataFrame
+
+    @property
+    def share(self) -> float:
+        """Share of the trials; NaN without any."""
+        return self.left_out / self.trials if self.trials else math.nan
+
+
+def count_left_out(results: pd.DataFrame, candidates: int) -> LeftOut:
+    """Count what ``not_tried`` says of the trained SKUs.
+
+    Args:
+        results: the outcomes.
+        candidates: how many candidates the catalogue names.
+    """
+    if results.empty:
+        return LeftOut(0, 0, 0.0, pd.DataFrame({"reason": []}, dtype="str"))
+    trained = results[results["outcome"] == "trained"]
+    reasons = trained["not_tried"].fillna("").str.split("; ").explode()
+    reasons = reasons[reasons.fillna("") != ""]
+    return LeftOut(
+        trials=candidates * len(trained),
+        left_out=len(reasons),
+        cpu_seconds=float(trained["cpu_seconds_saved"].sum()),
+        reasons=pd.DataFrame({"reason": reasons.to_numpy()}),
+    )

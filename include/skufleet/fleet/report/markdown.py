@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from include.skufleet.fleet.report.data import ReportData
-from include.skufleet.fleet.report.figures import pool
+from include.skufleet.fleet.report.figures import pool, pool_levels
 from include.skufleet.fleet.report.reasons import group_reasons
 from include.skufleet.fleet.report.words import cut, duration, number, percent, signed, text
 
@@ -58,10 +58,17 @@ def _write_headline(data: ReportData) -> str:
         ("fleet WAPE", f"{percent(fleet.wape)} (seasonal naive {percent(fleet.baseline_wape)})"),
         ("error saved", signed(fleet.gain)),
         ("fleet bias", f"{signed(fleet.bias)} (seasonal naive {signed(fleet.baseline_bias)})"),
+        *((f"{level}% interval covers", percent(share)) for level, share in pool_levels(data.results).items()),
+        *([("stock-outs masked", _count_stockouts(data))] if len(data.stockouts) else []),
         ("backtested", f"{fleet.skus:,} SKUs, {number(fleet.units)} units"),
         ("time", duration(data.seconds)),
     ]
     return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _count_stockouts(data: ReportData) -> str:
+    series = len(data.stockouts.drop_duplicates(["sku", "store"]))
+    return f"{int(data.stockouts['periods'].sum()):,} {data.period} in {series:,} series"
 
 
 def _write_reasons(results: pd.DataFrame, outcome: str) -> list[str]:

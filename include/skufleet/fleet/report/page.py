@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,17 @@ import pandas as pd
 from include.skufleet.fleet.report import words
 from include.skufleet.fleet.report.bands import find_levels
 from include.skufleet.fleet.report.data import ReportData
-from include.skufleet.fleet.report.figures import QUANTILE_COLUMNS, count_choices, pool, pool_by, select_scored
+from include.skufleet.fleet.report.figures import (
+    QUANTILE_COLUMNS,
+    count_choices,
+    count_left_out,
+    pool,
+    pool_by,
+    pool_coverage,
+    select_scored,
+)
 from include.skufleet.fleet.report.pick import rank_skus
-from include.skufleet.fleet.report.plots import draw_strip, draw_strip_axis, scale_strips
+from include.skufleet.fleet.report.plots import draw_coverage, draw_strip, draw_strip_axis, scale_strips
 from include.skufleet.fleet.report.reasons import group_bad_rows, group_reasons
 from include.skufleet.fleet.report.series import make_figures
 from include.skufleet.fleet.report.templates import load_template
@@ -38,6 +47,9 @@ def render_html(data: ReportData) -> str:
         candidates=_describe_groups(_take(data.results, "trained"), "candidate"),
         classes=_describe_groups(data.results, "demand_class"),
         choices=_describe_choices(data.results),
+        left_out=_describe_left_out(data),
+        coverage=_describe_coverage(data.results),
+        stockouts=_describe_stockouts(data.stockouts),
         ranking=rank_skus(data.results, data.plots),
         figures=make_figures(data),
         explanations=make_explanations(data),
@@ -82,6 +94,47 @@ def _describe_choices(results: pd.DataFrame) -> dict[str, Any]:
         for name, counts in table.to_dict("index").items()
     ]
     return {"classes": totals, "rows": rows}
+
+
+def _describe_left_out(data: ReportData) -> dict[str, Any]:
+    """The trials that the backtests did without, and why."""
+    found = count_left_out(data.results, len(data.candidates))
+    return {"count": found, "reasons": group_reasons(found.reasons)[:20]}
+
+
+def _describe_coverage(results: pd.DataFrame) -> dict[str, Any]:
+    """What the intervals cover, by demand class."""
+    table = pool_coverage(results)
+    levels = [int(name) for name in table if isinstance(name, int)]
+    if not levels:
+        return {"levels": [], "rows": []}
+    lowest = min(float(table[levels].min().min()), min(levels) / 100)
+    start = max(0.0, math.floor(10 * lowest - 0.5) / 10)
+    rows = [
+        {
+            "name": name,
+            "skus": row["skus"],
+            "actuals": row["actuals"],
+            "shares": {level: row[level] for level in levels},
+        }
+        for name, row in table.to_dict("index").items()
+    ]
+    for row in rows:
+        row["drawing"] = draw_coverage(row["shares"], start)
+    return {"levels": levels, "rows": rows, "axis": draw_strip_axis(1.0, start)}
+
+
+def _describe_stockouts(stockouts: pd.DataFrame) -> dict[str, Any]:
+    """How much was masked, and the stretches in which most was expected."""
+    if stockouts.empty:
+        return {"periods": 0, "series": 0, "units": 0.0, "rows": _cap(stockouts, 0)}
+    most = stockouts.sort_values(["expected_units", "sku", "store", "from"], ascending=[False, True, True, True])
+    return {
+        "periods": int(stockouts["periods"].sum()),
+        "series": len(stockouts.drop_duplicates(["sku", "store"])),
+        "units": float(stockouts["expected_units"].sum()),
+        "rows": _cap(most, MOST_ROWS),
+    }
 
 
 def _describe_outcome(results: pd.DataFrame, outcome: str) -> dict[str, Any]:

@@ -215,11 +215,33 @@ def draw_strip(quantiles: Sequence[float], baseline: float, end: float) -> str:
     return draw_frame("strip", STRIP_WIDTH, STRIP_HEIGHT, label, parts)
 
 
-def draw_strip_axis(end: float) -> str:
+def draw_strip_axis(end: float, start: float = 0.0) -> str:
     """The scale above the strips."""
     marks = []
     for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         place = 6 + share * (STRIP_WIDTH - 12)
         edge = {"start": place - 4, "middle": place, "end": place + 4}[anchor]
-        marks.append(f'<text x="{edge:g}" y="12" text-anchor="{anchor}">{share * end:.0%}</text>')
+        value = start + share * (end - start)
+        marks.append(f'<text x="{edge:g}" y="12" text-anchor="{anchor}">{value:.0%}</text>')
     return f'<svg class="strip" viewBox="0 0 {STRIP_WIDTH} 16" aria-hidden="true">{"".join(marks)}</svg>'
+
+
+def draw_coverage(shares: Mapping[int, float], start: float) -> str:
+    """What intervals cover beside what they should: a hollow diamond per level, a dot for what was found.
+
+    Args:
+        shares: level in per cent -> share of the actuals within the interval.
+        start: the scale's left end, a share; its right end is 1.
+    """
+
+    def x(share: float) -> float:
+        return 6 + (max(share, start) - start) / (1 - start) * (STRIP_WIDTH - 12)
+
+    middle = STRIP_HEIGHT / 2
+    parts = [f'<path class="grid" d="M6 {middle}H{STRIP_WIDTH - 6}"/>']
+    for level, share in shares.items():
+        parts.append(f'<path class="reach" d="M{x(level / 100):.1f} {middle}H{x(share):.1f}"/>')
+        parts.append(f'<path class="naive" d="M{x(level / 100):.1f} {middle - 6}l5 6l-5 6l-5 -6z"/>')
+        parts.append(f'<circle class="median" cx="{x(share):.1f}" cy="{middle}" r="4"/>')
+    label = ", ".join(f"{level} percent interval covers {share:.1%}" for level, share in shares.items())
+    return draw_frame("strip", STRIP_WIDTH, STRIP_HEIGHT, label, parts)

@@ -84,6 +84,11 @@ def _make_row(rng: np.random.Generator, sku: str, department: str, outcome: str,
         signed_error=bias * units,
         units=units,
         metric="wape",
+        coverage_80=float(np.clip(rng.normal(0.8, 0.03), 0, 1)),
+        coverage_95=float(np.clip(rng.normal(0.945, 0.01), 0, 1)),
+        actuals=168,
+        not_tried="random_forest: given up after 1 of 3 windows, for it could no longer win" if units > 500 else "",
+        cpu_seconds_saved=0.25 if units > 500 else 0.0,
         seconds=float(rng.gamma(2, 0.03)),
         version=2,
     )
@@ -193,6 +198,24 @@ def make_quarantine(results: pd.DataFrame, rows: int = 260) -> pd.DataFrame:
     return pd.DataFrame(bad)
 
 
+def make_stockouts(results: pd.DataFrame, rows: int = 12) -> pd.DataFrame:
+    skus = results["sku"].tolist()
+    return pd.DataFrame(
+        [
+            {
+                "sku": skus[index % len(skus)],
+                "store": f"S{index % 2 + 1}",
+                "from": pd.Timestamp("2025-03-01") + pd.Timedelta(days=index),
+                "to": pd.Timestamp("2025-03-03") + pd.Timedelta(days=2 * index),
+                "periods": index + 3,
+                "expected_units": 12.5 * (index + 3),
+                "reason": f"nothing sold for {index + 3} days in which {12.5 * (index + 3):.0f} units were expected",
+            }
+            for index in range(rows)
+        ]
+    )
+
+
 @pytest.fixture(scope="session")
 def make_report() -> Callable[..., ReportData]:
     return build_report
@@ -216,6 +239,8 @@ def build_report(skus: int = 60, plots: int = 6, **changes: Any) -> ReportData:
         "actuals": actuals,
         "forecast": forecast,
         "quarantine": make_quarantine(results),
+        "stockouts": make_stockouts(results),
+        "candidates": (*CANDIDATES, "random_forest"),
         "plots": plots,
         "set_aside": {
             "units are not a number": 41,
@@ -262,6 +287,7 @@ def build_report(skus: int = 60, plots: int = 6, **changes: Any) -> ReportData:
         "table_version": 912,
         "results_uri": "s3://skufleet/runs/demo/manual-2025-06-30/results.parquet",
         "quarantine_uri": "s3://skufleet/runs/demo/manual-2025-06-30/quarantine.parquet",
+        "stockouts_uri": "s3://skufleet/runs/demo/manual-2025-06-30/chunks/",
         "report_uri": "s3://skufleet/reports/demo/manual-2025-06-30.html",
         "links": {
             "Airflow run": "http://127.0.0.1:8080/dags/retrain_demo",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.skufleet.fleet.report import ReportData, effects, explain, render_html
+from include.skufleet.fleet.report import ReportData, effects, render_html, sayings
 from include.skufleet.fleet.report.bands import estimate_correlation, find_levels, sum_bounds
 from include.skufleet.fleet.report.effects import TALLEST, draw_effect, scale_effects
 from include.skufleet.fleet.report.explain import build_up, say_sentence
@@ -39,7 +39,7 @@ def explanation(sku: str = "tea", kinds: Mapping[str, str] | None = None, **rati
     )
 
 
-@pytest.mark.parametrize("module", [explain, effects])
+@pytest.mark.parametrize("module", [sayings, effects])
 def test_the_examples_in_the_docstrings_hold(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0
@@ -50,7 +50,7 @@ def test_the_sentence_names_level_weekdays_events_and_price() -> None:
     price = [1.0] * 7 + [1.3] * 7
     found = explanation(weekday=WEEK * 2, price=price, Easter=EASTER, kinds={"Easter": "event"})
     assert say_sentence(build_up(found, 1), "day") == (
-        "Starting from 40 units a day (level): Easter (4 to 5 Apr) +50%; "
+        "Starting from 40 units (level): Easter (4 to 5 Apr) +50%; "
         "Saturdays sell 1.4\u00a0× an average day, Mondays 0.9\u00a0×; price +30% from 6 Apr on."
     )
 
@@ -83,6 +83,8 @@ def test_a_price_that_goes_to_and_fro_is_told_by_its_extremes() -> None:
     assert found == "from −20% (31 Mar) to +20% (30 Mar)"
     weekly = build_up(explanation(price=[1.0, 1.2] * 7), 1).shown[0].says
     assert weekly == "+20% on 7 days"
+    uneven = build_up(explanation(snap=[1.0, 1.1, 1.3, 1.0, 1.2, 1.0, 1.1, 1.0, 1.1, 1.0, 1.2, 1.0, 1.1, 1.0]), 1)
+    assert uneven.shown[0].says == "+10% to +30% on 7 days"
 
 
 def test_closed_days_are_said_and_leave_the_weekdays_alone() -> None:
@@ -127,6 +129,7 @@ def test_a_ratio_of_zero_is_drawn_within_the_strip() -> None:
     assert "nan" not in drawing
     assert "inf" not in drawing
     assert "×\u00a00" in drawing
+    assert drawing.count("v18.0h") == 7
 
 
 def test_the_page_explains_a_sku_per_class_with_names_as_text(make_report: Make) -> None:
@@ -137,7 +140,7 @@ def test_the_page_explains_a_sku_per_class_with_names_as_text(make_report: Make)
     html = render_html(make_report(60, 4, components=parts))
     text = squeeze(Page(html).text)
     assert "<b>Fair</b>\ufffd {{ 7*7 }} (4 to 5 Apr) +50%" in text
-    assert "Starting from 40 units a day (level)" in text
+    assert "Starting from 40 units (level)" in text
     assert html.count('<figure class="why">') == 1
     assert len(re.findall(r'<svg class="effect"', html)) == 2
     assert "No forecast of a trained model to explain." in Page(render_html(base)).text

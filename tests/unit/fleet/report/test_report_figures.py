@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from include.skufleet.fleet.outcomes import SkuOutcome, to_frame
 from include.skufleet.fleet.report import figures, plots, words
-from include.skufleet.fleet.report.figures import pool, pool_by
+from include.skufleet.fleet.report.figures import count_left_out, pool, pool_by, pool_coverage, pool_levels
 from include.skufleet.fleet.report.pick import pick_skus, rank_skus
 from include.skufleet.fleet.report.reasons import group_bad_rows, group_reasons
 
@@ -121,3 +121,38 @@ def test_bad_rows_are_grouped_by_expectation() -> None:
         ("u", 2, 1, "w"),
         ("p", 1, 1, "y"),
     ]
+
+
+def judged(sku: str, demand_class: str, covered: float, actuals: int, **more: object) -> SkuOutcome:
+    return SkuOutcome(
+        sku=sku, department="", outcome="trained", reason="", demand_class=demand_class, coverage_80=covered,
+        coverage_95=0.9, actuals=actuals, **more,
+    )  # fmt: skip
+
+
+def test_coverage_is_pooled_over_actuals_by_demand_class() -> None:
+    rows = [judged("a", "smooth", 0.8, 300), judged("b", "smooth", 0.6, 100), judged("c", "lumpy", 1.0, 400)]
+    table = pool_coverage(to_frame([*rows, judged("one window", "lumpy", math.nan, 28)]))
+    assert table.index.tolist() == ["all", "smooth", "lumpy"]
+    assert table[80].tolist() == pytest.approx([(240 + 60 + 400) / 800, 0.75, 1.0])
+    assert table["actuals"].tolist() == [800, 400, 400]
+    assert pool_levels(to_frame(rows)) == {80: pytest.approx(0.875), 95: pytest.approx(0.9)}
+    assert pool_levels(pd.DataFrame()) == pool_levels(to_frame([judged("d", "smooth", math.nan, 28)])) == {}
+
+
+def test_trials_left_out_are_counted_per_sku_and_candidate() -> None:
+    rows = [
+        judged(
+            "a", "smooth", 0.8, 1, not_tried="forest: needs 3 s; trees: given up after 1 window", cpu_seconds_saved=2
+        ),
+        judged("b", "smooth", 0.8, 1, not_tried="forest: needs 5 s", cpu_seconds_saved=2.5),
+        judged("c", "smooth", 0.8, 1),
+        SkuOutcome(sku="d", department="", outcome="failed", reason=""),
+    ]
+    found = count_left_out(to_frame(rows), 4)
+    assert (found.trials, found.left_out, found.cpu_seconds) == (12, 3, 4.5)
+    assert found.share == pytest.approx(0.25)
+    assert group_reasons(found.reasons) == [(2, "forest: needs 3 s"), (1, "trees: given up after 1 window")]
+    nothing = count_left_out(to_frame([]), 4)
+    assert (nothing.trials, nothing.left_out) == (0, 0)
+    assert math.isnan(nothing.share)

@@ -119,13 +119,14 @@ def test_hostile_texts_in_every_field_stay_text(make_report: Make) -> None:
     cell = '"><script>alert(1)</script>{{ 7*7 }}\x00'
     evil = cell + "\ud800"  # half a surrogate pair: a str may hold it, a frame and UTF-8 may not
     base = make_report(30, 4)
-    names = ("department", "reason", "error", "step", "candidate", "demand_class", "chunk")
+    names = ("department", "reason", "error", "step", "candidate", "demand_class", "chunk", "not_tried")
     report = make_report(
         30,
         4,
         results=base.results.assign(**dict.fromkeys(names, cell)),
         decisions=base.decisions.assign(reason=cell, promoted=False),
         quarantine=base.quarantine.assign(reason=cell, store=cell, expectation=cell),
+        stockouts=base.stockouts.assign(reason=cell, store=cell, sku=cell),
         forecast=base.forecast.assign(served_by=cell),
         set_aside={evil: 3},
         rejected_drops={evil: evil},
@@ -192,6 +193,44 @@ def test_an_absent_day_is_zero_or_a_gap_as_the_catalogue_says(make_report: Make,
     path = re.search(r'class="line actual" d="([^"]*)"', figure.drawing)
     assert path is not None
     assert path.group(1).count("M") == lines
+
+
+def test_the_intervals_are_judged_by_demand_class(data: ReportData, html: str, page: Page) -> None:
+    trained = data.results[data.results["outcome"] == "trained"]
+    share = (trained["coverage_80"] * trained["actuals"]).sum() / trained["actuals"].sum()
+    text = squeeze(page.text)
+    assert f"80% interval covers{100 * share:.1f}%" in text
+    assert f"all{len(trained)}{168 * len(trained):,}{100 * share:.1f}%" in text.replace(" ", "")
+    assert len(re.findall(r'aria-label="80 percent interval covers', html)) == 1 + trained["demand_class"].nunique()
+
+
+def test_without_a_judged_interval_the_page_says_so(make_report: Make, data: ReportData) -> None:
+    results = data.results.assign(coverage_80=np.nan, coverage_95=np.nan)
+    text = Page(render_html(make_report(60, 2, results=results))).text
+    assert "No interval was judged" in text
+    assert "interval covers" not in render_markdown(make_report(60, 2, results=results))
+
+
+def test_choices_and_what_was_left_out_are_counted(data: ReportData, page: Page) -> None:
+    trained = data.results[data.results["outcome"] == "trained"]
+    left_out, trials = (trained["not_tried"] != "").sum(), 5 * len(trained)
+    text = squeeze(page.text)
+    assert f"{left_out} of {trials} trials of a candidate on a SKU" in text
+    chosen = trained["candidate"].value_counts()
+    assert f"{chosen.index[0]}{chosen.iloc[0]} {100 * chosen.iloc[0] / len(trained):.0f}%" in text
+    assert f"{left_out} for example: random_forest: given up after 1 of 3 windows" in text
+
+
+def test_stock_outs_are_told_with_what_was_missed(make_report: Make, data: ReportData, page: Page) -> None:
+    periods, units = data.stockouts["periods"].sum(), data.stockouts["expected_units"].sum()
+    text = squeeze(page.text)
+    assert f"Stock-outs masked: {periods} days 12 stretches of zeros in 12 series" in text
+    assert f"about {units:,.0f} units were missed" in text
+    assert text.index("2025-03-12") < text.index("2025-03-01"), "the stretch with most units expected comes first"
+    assert f"| stock-outs masked | {periods} days in 12 series |" in render_markdown(data)
+    none = make_report(60, 2, stockouts=pd.DataFrame())
+    assert "no zeros look like one" in Page(render_html(none)).text
+    assert "stock-outs" not in render_markdown(none)
 
 
 def test_a_sku_whose_series_was_not_read_says_so(make_report: Make) -> None:
