@@ -20,7 +20,10 @@ class SkuOutcome:
     Metrics are pooled over the SKU's stores and backtest windows; NaN where nothing was backtested. ``abs_error``,
     ``baseline_abs_error``, ``signed_error`` and ``units`` are the sums (in units) from which fleet figures are pooled.
     ``challenger_metric``, ``baseline_metric`` and ``champion_metric`` are the configured ``metric`` of the version that
-    was registered, of the seasonal naive, and of the recipe in production, all on the same windows.
+    was registered, of the seasonal naive, and of the recipe in production, all on the same windows. ``coverage_80`` and
+    ``coverage_95`` are the shares of the ``actuals`` within the intervals of these levels, fitted without their window;
+    NaN with a single window. ``not_tried`` says which candidates were left out, or given up, and why;
+    ``cpu_seconds_saved`` is the nominal CPU time of their fits.
     """
 
     sku: str
@@ -53,6 +56,11 @@ class SkuOutcome:
     challenger_metric: float = math.nan
     baseline_metric: float = math.nan
     champion_metric: float = math.nan
+    coverage_80: float = math.nan
+    coverage_95: float = math.nan
+    actuals: int = 0
+    not_tried: str = ""
+    cpu_seconds_saved: float = 0.0
     champion_candidate: str = ""
     champion_version: int = 0
     registered_name: str = ""

@@ -10,7 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ from include.skufleet.config import BASELINE, Catalogue
 from include.skufleet.errors import DataError
 from include.skufleet.fleet.outcomes import SkuOutcome
 from include.skufleet.forecasting.backtest import Scores
-from include.skufleet.forecasting.candidates import CANDIDATES, fallback
-from include.skufleet.forecasting.evaluation import Evaluation, evaluate, refit
+from include.skufleet.forecasting.candidates import CANDIDATES
+from include.skufleet.forecasting.evaluation import Evaluation, evaluate, fall_back, refit
 from include.skufleet.forecasting.panel import Panel
 from include.skufleet.quality.records import SkuVerdict
 
@@ -80,52 +80,45 @@ def draft_sku(
     try:
         row = replace(row, fingerprint=fingerprint(panel, catalogue), **describe_panel(panel))
         if verdict.status == "quarantined":
-            return _fall_back(replace(row, outcome="quarantined"), panel, champion)
+            return _fall_back(replace(row, outcome="quarantined"), panel, catalogue, champion)
         if not verdict.train and verdict.status != "inactive":
-            return _fall_back(replace(row, outcome="fallback"), panel, champion)
+            return _fall_back(replace(row, outcome="fallback"), panel, catalogue, champion)
         return _train(row, panel, catalogue, champion)
     except Exception as error:
         log.warning("SKU %r could not be trained", sku, exc_info=True)
-        return _record_failure(row, panel, champion, error)
+        return _record_failure(row, panel, catalogue, champion, error)
 
 
 def _train(row: SkuOutcome, panel: Panel, catalogue: Catalogue, champion: Mapping[str, Any] | None) -> Draft:
     """Backtest all candidates on the same windows, the champion's recipe too, and refit the chosen one on all data."""
     recipe = champion["candidate"] if champion and champion["candidate"] in CANDIDATES else None
-    evaluation = evaluate(
-        panel,
-        catalogue.candidates,
-        windows=catalogue.backtest.windows,
-        step=catalogue.step,
-        horizon=catalogue.horizon,
-        metric=catalogue.backtest.metric,
-        simpler_within=catalogue.backtest.simpler_within,
-        also=recipe,
-    )
+    evaluation = evaluate(panel, catalogue, also=recipe)
     if evaluation.chosen is None:
         if evaluation.errors:
             raise DataError(evaluation.reason)
-        return _fall_back(replace(row, outcome="fallback", reason=evaluation.reason), panel, champion)
+        return _fall_back(replace(row, outcome="fallback", reason=evaluation.reason), panel, catalogue, champion)
     reason = "; ".join(part for part in (row.reason, evaluation.reason) if part)
     row = replace(row, reason=reason, candidate=evaluation.chosen, **_figures(evaluation, catalogue.backtest.metric))
-    artifact = refit(panel, evaluation.chosen).to_artifact()
+    artifact = refit(panel, evaluation, catalogue).to_artifact()
     baseline = BASELINE if BASELINE in evaluation.backtest.forecasts else evaluation.chosen
-    return Draft(row, artifact, evaluation.backtest.to_frame(evaluation.chosen, baseline))
+    return Draft(row, artifact, evaluation.backtest.to_frame(evaluation.chosen, baseline, evaluation.bounds))
 
 
-def _fall_back(row: SkuOutcome, panel: Panel, champion: Mapping[str, Any] | None) -> Draft:
+def _fall_back(row: SkuOutcome, panel: Panel, catalogue: Catalogue, champion: Mapping[str, Any] | None) -> Draft:
     """Seasonal naive where a season is known, else zero demand; unless a trained version is in production already."""
     if champion and champion["outcome"] == "trained":
         return Draft(replace(row, reason=f"{row.reason}; version {champion['version']} goes on serving"))
-    fitted = fallback(panel)
+    fitted = fall_back(panel, catalogue)
     return Draft(replace(row, candidate=fitted.name), fitted.to_artifact())
 
 
-def _record_failure(row: SkuOutcome, panel: Panel, champion: Mapping[str, Any] | None, error: Exception) -> Draft:
+def _record_failure(
+    row: SkuOutcome, panel: Panel, catalogue: Catalogue, champion: Mapping[str, Any] | None, error: Exception
+) -> Draft:
     """The failed outcome, with a fallback where nothing else can serve the SKU."""
     failed = replace(row, outcome="failed", reason="could not be trained", step="train", error=describe_error(error))
     try:
-        return _fall_back(failed, panel, champion)
+        return _fall_back(failed, panel, catalogue, champion)
     except Exception as second:  # noqa: BLE001 -- the record must be written even where the fallback fails too
         return Draft(replace(failed, reason=f"could not be trained, and no fallback either: {describe_error(second)}"))
 
@@ -153,9 +146,11 @@ def fingerprint(panel: Panel, catalogue: Catalogue) -> str:
     """A hash of all that a SKU's model depends on: its data, its settings, and the version of the code."""
     settings = catalogue.model_dump(
         mode="json",
-        include={"frequency", "horizon", "season_length", "known_future", "candidates", "backtest", "validation"},
+        include={"frequency", "horizon", "season_length", "known_future", "candidates", "backtest", "validation"}
+        | {"settings", "budget", "intervals"},
     )
-    digest = hashlib.sha256(json.dumps([VERSION, settings, panel.sku, panel.stores], sort_keys=True).encode())
+    named = [panel.sku, panel.stores, panel.events, list(panel.flags), [asdict(prior) for prior in panel.priors]]
+    digest = hashlib.sha256(json.dumps([VERSION, settings, named], sort_keys=True).encode())
     for array in (panel.dates, panel.units, panel.price, panel.indicators, panel.closed, *panel.flags.values()):
         if array is not None:
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -174,6 +169,10 @@ def _figures(evaluation: Evaluation, metric: str) -> dict[str, Any]:
         "challenger_metric": _value(chosen, metric),
         "baseline_metric": _value(baseline, metric),
         "champion_metric": _value(evaluation.champion, metric),
+        **{f"coverage_{round(100 * level)}": share for level, share in evaluation.coverage.items()},
+        "actuals": chosen.periods if chosen else 0,
+        "not_tried": "; ".join(f"{name}: {why}" for name, why in evaluation.not_tried.items()),
+        "cpu_seconds_saved": evaluation.seconds_saved,
     }
 
 

@@ -1,4 +1,4 @@
-"""The two calls that the fleet makes per SKU: ``evaluate`` the candidates, ``refit`` the chosen one on all data.
+"""What the fleet calls per SKU: ``evaluate`` the candidates, ``refit`` the chosen one on all data, ``fall_back``.
 
 What does not belong here: gates, registering, deciding whether a SKU can be trained.
 """
@@ -6,13 +6,31 @@ What does not belong here: gates, registering, deciding whether a SKU can be tra
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from include.skufleet.config import BASELINE, Metric
+import numpy as np
+
+from include.skufleet.config import BASELINE, Catalogue
+from include.skufleet.forecasting import metrics
 from include.skufleet.forecasting.backtest import Backtest, Scores, run_backtest
-from include.skufleet.forecasting.candidates import CANDIDATES, Fitted, find_candidate, fit_candidate
-from include.skufleet.forecasting.panel import Panel
-from include.skufleet.forecasting.selection import DemandClass, choose_candidate, classify_demand
+from include.skufleet.forecasting.candidates import CANDIDATES, Fitted, combine, fallback, find_candidate
+from include.skufleet.forecasting.demand import DemandClass, classify_demand
+from include.skufleet.forecasting.halving import Agenda, Halving, plan_trials
+from include.skufleet.forecasting.intervals import bound_windows, fit_intervals
+from include.skufleet.forecasting.panel import Floats, Panel
+from include.skufleet.forecasting.selection import (
+    ENSEMBLE,
+    choose_candidate,
+    expect_losses,
+    find_handicaps,
+    measure_losses,
+    squares_errors,
+)
+from include.skufleet.forecasting.stockouts import mask_stockouts
+
+SIDES = ("lower", "upper")
+JUDGED_LEVELS = (0.8, 0.95)  # whose coverage is always recorded, so that catalogues can be compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,19 +39,30 @@ class Evaluation:
 
     Attributes:
         chosen: the candidate to refit; ``None`` when no window fits or every candidate failed (``reason`` says which).
+        members: what the chosen one is made of: itself, or the members of the ensemble.
         reason: a sentence.
         demand_class: kind of demand over the whole panel.
         backtest: windows, forecasts and scores, the candidate in production included.
         baseline: the seasonal naive's scores, ``None`` if it has none.
         champion: scores of the candidate in production on the same windows, ``None`` if not asked for or failed.
+        not_tried: candidate -> why it was not tried, or not on every window.
+        seconds_saved: nominal CPU seconds of the fits that were not made.
+        bounds: ``lower_80, upper_80, ...`` -> (W, S, h) around the chosen one's forecasts, each window's fitted to the
+            other windows; NaN with a single window.
+        coverage: level -> share of the known actuals within those bounds, NaN with a single window.
     """
 
     chosen: str | None
+    members: tuple[str, ...]
     reason: str
     demand_class: DemandClass
     backtest: Backtest
     baseline: Scores | None
     champion: Scores | None
+    not_tried: Mapping[str, str]
+    seconds_saved: float
+    bounds: Mapping[str, Floats]
+    coverage: Mapping[float, float]
 
     @property
     def scores(self) -> Scores | None:
@@ -47,68 +76,175 @@ class Evaluation:
 
 
 def evaluate(
-    panel: Panel,
-    names: Sequence[str],
-    *,
-    windows: int,
-    step: int,
-    horizon: int,
-    metric: Metric,
-    simpler_within: float,
-    also: str | None = None,
+    panel: Panel, catalogue: Catalogue, *, names: Sequence[str] | None = None, also: str | None = None
 ) -> Evaluation:
-    """Backtest the named candidates on the same windows and choose one.
+    """Backtest the catalogue's candidates on the same windows and choose one.
 
     Args:
         panel: the SKU's data.
-        names: candidates of the catalogue file; only these can be chosen.
-        windows: cutoffs wanted; as many as fit are used.
-        step: periods between cutoffs.
-        horizon: periods per window.
-        metric: what the choice compares.
-        simpler_within: see ``choose_candidate``.
+        catalogue: candidates and their settings, windows, metric, budget, levels of the intervals.
+        names: candidates to choose from, instead of the catalogue's.
         also: the candidate of the version in production: backtested too where it is known, chosen only if named.
 
     Raises:
         ConfigError: a name is not a candidate.
         ValueError: the horizon is longer than the panel's.
     """
-    tried = [*names, *([also] if also in CANDIDATES and also not in names else [])]
+    named = list(catalogue.candidates if names is None else names)
+    asked = list(dict.fromkeys([*named, *([also] if also in CANDIDATES or also == ENSEMBLE else [])]))
+    demand_class, settings = classify_demand(panel.units), catalogue.backtest
+    informed = bool(panel.events or panel.flags) or panel.price is not None
+    handicaps = find_handicaps([name for name in asked if name != ENSEMBLE], demand_class, informed=informed)
+    agenda = _plan(panel, catalogue, handicaps, also, demand_class)
+    squared = squares_errors(settings.metric)
     backtest = run_backtest(
-        panel, [find_candidate(name) for name in tried], windows=windows, step=step, horizon=horizon
+        panel,
+        agenda.tried,
+        windows=settings.windows,
+        step=catalogue.step,
+        horizon=catalogue.horizon,
+        halving=Halving(agenda.costly, squared, catalogue.budget.within, catalogue.budget.keep),
     )
-    own = {name: backtest.scores[name] for name in names if name in backtest.scores}
-    complexity = {name: CANDIDATES[name].complexity for name in own}
-    chosen = choose_candidate(own, complexity, metric=metric, simpler_within=simpler_within, baseline=BASELINE)
-    return Evaluation(
+    losses = {name: values for name, values in measure_losses(backtest, settings.metric).items() if name in named}
+    expected = expect_losses(losses, handicaps, squared=squared)
+    members = _pair(expected)
+    if ENSEMBLE in asked and len(members) > 1:
+        backtest = backtest.mix(ENSEMBLE, members)
+    own = {name: scores for name, scores in backtest.scores.items() if name in named}
+    chosen = choose_candidate(
+        own,
+        expected,
+        metric=settings.metric,
+        margin=settings.simpler_within,
+        baseline=BASELINE,
+        tolerance=catalogue.gate.max_loss_to_baseline,
+    )
+    evaluation = Evaluation(
         chosen=chosen,
-        reason=_explain(panel, backtest, own, chosen, metric, horizon),
-        demand_class=classify_demand(panel.units),
+        members=members if chosen == ENSEMBLE else (chosen,) if chosen else (),
+        reason="",
+        demand_class=demand_class,
         backtest=backtest,
         baseline=backtest.scores.get(BASELINE),
         champion=backtest.scores.get(also) if also else None,
+        not_tried=_describe_left_out(agenda, backtest),
+        seconds_saved=_count_seconds_saved(agenda, backtest),
+        bounds={},
+        coverage=dict.fromkeys(JUDGED_LEVELS, float("nan")),
+    )
+    reason = _explain(panel, evaluation, own, catalogue)
+    return replace(evaluation, reason=reason, **_judge_intervals(evaluation, catalogue.intervals.levels))
+
+
+def _plan(
+    panel: Panel, catalogue: Catalogue, handicaps: Mapping[str, float], also: str | None, demand_class: DemandClass
+) -> Agenda:
+    """What to try; the baseline, the preferred candidate and the champion's recipe whatever they cost."""
+    candidates = [find_candidate(name, catalogue.settings) for name in handicaps]
+    preferred = next((item.name for item in candidates if demand_class in item.classes), BASELINE)
+    return plan_trials(
+        candidates,
+        always={BASELINE, preferred, also},
+        demand_class=demand_class,
+        rows=int((~np.isnan(panel.units)).sum()),
+        windows=catalogue.backtest.windows,
+        budget=catalogue.budget,
     )
 
 
-def _explain(
-    panel: Panel, backtest: Backtest, own: Mapping[str, Scores], chosen: str | None, metric: Metric, horizon: int
-) -> str:
+def _pair(expected: Mapping[str, float]) -> tuple[str, ...]:
+    """The preferred candidate and the one that is expected to come next to it, or before it."""
+    preferred = next(iter(expected), None)
+    others = sorted((value, name) for name, value in expected.items() if name != preferred)
+    return () if preferred is None else (preferred, *(name for _, name in others[:1]))
+
+
+def _describe_left_out(agenda: Agenda, backtest: Backtest) -> dict[str, str]:
+    windows = len(backtest.cutoffs)
+    raced = {
+        name: f"given up after {seen} of {windows} windows, for it could no longer win"
+        for name, seen in backtest.given_up.items()
+    }
+    return {**agenda.left_out, **raced}
+
+
+def _count_seconds_saved(agenda: Agenda, backtest: Backtest) -> float:
+    windows = len(backtest.cutoffs)
+    fits = dict.fromkeys(agenda.left_out, windows)
+    fits |= {name: windows - seen for name, seen in backtest.given_up.items()}
+    return sum(agenda.seconds[name] * count for name, count in fits.items())
+
+
+def _judge_intervals(evaluation: Evaluation, levels: Sequence[float]) -> dict[str, Any]:
+    """Fields ``bounds`` and ``coverage`` of the evaluation."""
+    backtest, chosen = evaluation.backtest, evaluation.chosen
+    if chosen is None or not levels:
+        return {}
+    wanted = sorted({*levels, *JUDGED_LEVELS})
+    bounds = bound_windows(backtest.y, backtest.forecasts[chosen], wanted, evaluation.demand_class)
+    percents = {level: round(100 * level) for level in wanted}
+    judged = len(backtest.cutoffs) > 1
+    return {
+        "bounds": {
+            f"{side}_{percents[level]}": bounds[f"{side}_{percents[level]}"] for level in levels for side in SIDES
+        },
+        "coverage": {
+            level: metrics.coverage(backtest.y, *(bounds[f"{side}_{percents[level]}"] for side in SIDES))
+            if judged
+            else float("nan")
+            for level in JUDGED_LEVELS
+        },
+    }
+
+
+def _explain(panel: Panel, evaluation: Evaluation, own: Mapping[str, Scores], catalogue: Catalogue) -> str:
     """Why this candidate, or why none."""
+    backtest, metric, chosen = evaluation.backtest, catalogue.backtest.metric, evaluation.chosen
     if chosen is not None:
         values = ", ".join(f"{name} {getattr(scores, metric):.4g}" for name, scores in own.items())
-        return f"{chosen} by {metric} over {len(backtest.cutoffs)} window(s): {values}"
+        made_of = f" of {' and '.join(evaluation.members)}" if chosen == ENSEMBLE else ""
+        return f"{chosen}{made_of} by {metric} over {len(backtest.cutoffs)} window(s): {values}"
     if len(backtest.cutoffs) == 0:
         return (
             f"no backtest window fits: {panel.dates.size} periods of history; "
-            f"a window needs {panel.season_length} known ahead of it and {horizon} in it"
+            f"a window needs {panel.season_length} known ahead of it and {catalogue.horizon} in it"
         )
     return "every candidate failed: " + "; ".join(f"{name}: {error}" for name, error in backtest.errors.items())
 
 
-def refit(panel: Panel, name: str) -> Fitted:
-    """Fit a candidate on all data.
+def refit(panel: Panel, evaluation: Evaluation, catalogue: Catalogue) -> Fitted:
+    """Fit the chosen candidate, or each member of the chosen ensemble, on all data; with its intervals.
 
     Raises:
-        ConfigError: there is no such candidate.
+        ValueError: nothing was chosen.
     """
-    return fit_candidate(name, panel)
+    if evaluation.chosen is None:
+        raise ValueError(f"SKU {panel.sku!r}: nothing was chosen: {evaluation.reason}")
+    seen = panel if evaluation.chosen == BASELINE else mask_stockouts(panel)
+    fitted = [
+        find_candidate(name, catalogue.settings).fit(panel if name == BASELINE else seen) for name in evaluation.members
+    ]
+    model = combine(panel, fitted) if evaluation.chosen == ENSEMBLE else fitted[0]
+    backtest = evaluation.backtest
+    y_hat = backtest.forecasts[evaluation.chosen]
+    return _with_intervals(model, backtest.y, y_hat, catalogue, evaluation.demand_class)
+
+
+def fall_back(panel: Panel, catalogue: Catalogue) -> Fitted:
+    """What serves a SKU that cannot be trained, with intervals from how far apart its own seasons are.
+
+    The errors are those of repeating the season one horizon (or, where the history is shorter, one season) ago: not a
+    backtest, so no coverage is known of them. With less history the demand class alone decides.
+    """
+    season, periods = panel.season_length, panel.units.shape[1]
+    apart = season * max(1, -(-catalogue.horizon // season))
+    lag = next((lag for lag in (apart, season) if lag < periods), periods)
+    y, y_hat = panel.units[:, lag:], panel.units[:, :-lag]
+    y = np.where(np.isnan(y_hat), np.nan, y)
+    return _with_intervals(fallback(panel), y, y_hat, catalogue, classify_demand(panel.units))
+
+
+def _with_intervals(model: Fitted, y: Floats, y_hat: Floats, catalogue: Catalogue, demand_class: DemandClass) -> Fitted:
+    levels = catalogue.intervals.levels
+    given = fit_intervals(y, y_hat, levels, demand_class) if levels else None
+    return Fitted({**model.artifact, "intervals": given})

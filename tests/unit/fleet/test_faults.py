@@ -101,10 +101,10 @@ def test_a_candidate_that_raises_for_a_sku_leaves_it_to_the_other_candidates(
 def test_a_failed_sku_is_served_by_the_fallback(fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch) -> None:
     right = train.refit
 
-    def refit(panel: Any, name: str) -> Any:
+    def refit(panel: Any, *others: Any) -> Any:
         if panel.sku == "SKU-2":
             raise FloatingPointError("overflow")
-        return right(panel, name)
+        return right(panel, *others)
 
     monkeypatch.setattr(train, "refit", refit)
     run = fleet.new_run()

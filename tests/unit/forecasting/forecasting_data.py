@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from include.skufleet.config import Backtest, Catalogue
 from include.skufleet.forecasting.panel import Panel
 
 MONDAY = np.datetime64("2022-01-03")
@@ -23,6 +24,21 @@ def make_panel(units: Any, *, horizon: int = 14, start: np.datetime64 = MONDAY, 
         units=values,
         closed=more.pop("closed", np.zeros(values.shape[1] + horizon, dtype=bool)),
         **more,
+    )
+
+
+def make_catalogue(*candidates: str, horizon: int = 14, backtest: Any = None, **more: Any) -> Catalogue:
+    """A catalogue of which only what forecasting reads matters; three windows, by ``wape``."""
+    sales = {"columns": {"sku": "sku", "date": "date", "units": "units"}, "store": "ALL"}
+    return Catalogue.model_validate(
+        {
+            "name": "shop",
+            "landing": {"prefix": "landing/shop", "sales": sales},
+            "candidates": candidates or ("seasonal_naive", "exponential_smoothing", "tsb", "poisson_regression"),
+            "horizon": horizon,
+            "backtest": Backtest(metric="wape", simpler_within=0.0) if backtest is None else backtest,
+            **more,
+        }
     )
 
 

@@ -1,4 +1,4 @@
-"""Rolling origins: the windows, what is known at a cutoff, failing candidates, the two calls of the fleet."""
+"""Rolling origins: the windows, what is known at a cutoff, failing candidates, costly ones that are given up."""
 
 from dataclasses import dataclass, replace
 
@@ -8,13 +8,12 @@ from forecasting_data import make_panel, rich_panel, simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.skufleet.errors import ConfigError, DataError
+from include.skufleet.errors import DataError
 from include.skufleet.forecasting.backtest import choose_cutoffs, run_backtest
-from include.skufleet.forecasting.candidates import CANDIDATES, find_candidate
-from include.skufleet.forecasting.evaluation import evaluate, refit
+from include.skufleet.forecasting.candidates import find_candidate
+from include.skufleet.forecasting.halving import Halving
 
 NAMES = ("seasonal_naive", "exponential_smoothing", "tsb", "poisson_regression")
-SETTINGS = {"windows": 3, "step": 14, "horizon": 14, "metric": "wape", "simpler_within": 0.01}
 
 
 @dataclass(frozen=True)
@@ -112,48 +111,69 @@ def test_changing_anything_after_a_cutoff_changes_no_forecast_made_at_it(data, n
     np.testing.assert_array_equal(one.predict(before.future), two.predict(after.future))
 
 
-def test_the_choice_is_by_the_metric_among_the_named_and_the_refit_uses_all_data():
-    panel = rich_panel(periods=500)
-    found = evaluate(panel, NAMES, **SETTINGS)
-    assert found.chosen == "poisson_regression"
-    assert found.scores.wape < found.baseline.wape
-    assert found.champion is None
-    assert len(found.backtest.cutoffs) == 3
-    assert found.reason.startswith("poisson_regression by wape over 3 window(s)")
-    assert refit(panel, found.chosen).artifact["as_of"] == str(panel.dates[-1])
+@dataclass(frozen=True)
+class Counted:
+    """Forecasts a constant and remembers the cutoffs that it was fitted at."""
+
+    name: str
+    value: float
+    fits: list
+
+    complexity = 9
+
+    def fit(self, panel):
+        self.fits.append(panel.dates.size)
+        return self
+
+    def predict(self, future):
+        return np.full((1, future.dates.size), self.value)
 
 
-def test_the_candidate_in_production_is_judged_on_the_same_windows_but_not_chosen():
-    panel = rich_panel(periods=500)
-    found = evaluate(panel, ("seasonal_naive", "tsb"), also="poisson_regression", **SETTINGS)
-    assert found.chosen in {"seasonal_naive", "tsb"}
-    assert found.champion.periods == found.scores.periods
-    assert found.champion.wape < found.scores.wape
-    assert evaluate(panel, ("seasonal_naive",), also="a model of old", **SETTINGS).champion is None
+def race(values, *, windows=4, costly=("near", "far", "worst"), within=0.1, keep=0.5):
+    candidates = [Counted(name, value, []) for name, value in values.items()]
+    halving = Halving(frozenset(costly), squared=False, within=within, keep=keep)
+    panel = make_panel(np.full((1, 100), 10.0))
+    return candidates, run_backtest(panel, candidates, windows=windows, step=14, horizon=14, halving=halving)
 
 
-def test_a_history_too_short_for_any_window_chooses_nothing_and_says_so():
-    found = evaluate(make_panel([[1.0, 2.0, 3.0]]), NAMES, **SETTINGS)
-    assert found.chosen is None
-    assert found.scores is None
-    assert "no backtest window fits: 3 periods" in found.reason
+def test_costly_candidates_see_the_newest_window_first_and_only_those_that_may_win_see_more():
+    (cheap, near, far, worst), test = race({"cheap": 12.0, "near": 12.1, "far": 13.0, "worst": 20.0})
+    assert cheap.fits == [44, 58, 72, 86]
+    assert near.fits == [86, 72, 58, 44]
+    assert far.fits == worst.fits == [86]
+    assert list(test.scores) == ["cheap", "near"]
+    assert test.given_up == {"far": 1, "worst": 1}
+    assert test.errors == {}
 
 
-def test_when_every_candidate_fails_the_reason_names_them(monkeypatch):
-    monkeypatch.setitem(CANDIDATES, "broken", Broken)
-    found = evaluate(make_panel(simulate()), ["broken"], **SETTINGS)
-    assert found.chosen is None
-    assert found.reason == "every candidate failed: broken: DataError: cannot fit tea"
+def test_of_costly_candidates_within_reach_the_better_half_goes_on():
+    (_, near, far, worst), test = race({"cheap": 12.0, "near": 11.0, "far": 11.2, "worst": 12.1}, within=1.0)
+    assert [len(candidate.fits) for candidate in (near, far, worst)] == [4, 2, 1]
+    assert test.given_up == {"far": 2, "worst": 1}
 
 
-def test_an_unknown_candidate_name_is_refused():
-    with pytest.raises(ConfigError, match="oracle"):
-        evaluate(make_panel(simulate()), ["oracle"], **SETTINGS)
+def test_costly_candidates_alone_race_against_each_other():
+    _, test = race({"near": 11.0, "far": 15.0}, windows=2)
+    assert list(test.scores) == ["near"]
 
 
-@pytest.mark.filterwarnings("error")
-def test_all_zero_actuals_are_scored_without_a_warning():
-    found = evaluate(make_panel(np.zeros((2, 200))), NAMES, **SETTINGS)
-    assert found.chosen == "exponential_smoothing"
-    assert found.scores.wape == found.baseline.wape == 0.0
-    assert found.demand_class == "no_demand"
+def test_a_costly_candidate_that_fails_is_an_error_and_not_given_up():
+    panel = make_panel(np.full((1, 100), 10.0))
+    halving = Halving(frozenset({"broken"}), squared=True, within=0.1, keep=0.5)
+    test = run_backtest(panel, [Broken(), Counted("cheap", 9.0, [])], windows=2, step=14, horizon=14, halving=halving)
+    assert list(test.errors) == ["broken"]
+    assert (list(test.scores), test.given_up) == (["cheap"], {})
+
+
+def test_the_mean_of_candidates_is_scored_like_a_candidate():
+    _, test = race({"cheap": 12.0, "near": 9.0}, costly=())
+    mixed = test.mix("both", ["cheap", "near"])
+    assert mixed.forecasts["both"].tolist() == np.full((4, 1, 14), 10.5).tolist()
+    assert mixed.scores["both"].wape == pytest.approx(0.05)
+    assert "both" not in test.scores
+
+
+def test_bounds_become_columns_of_the_frame():
+    _, test = race({"cheap": 12.0}, costly=(), windows=1)
+    frame = test.to_frame("cheap", "cheap", {"lower_80": np.full((1, 1, 14), 3.0)})
+    assert frame["lower_80"].tolist() == [3.0] * 14

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from include.skufleet.forecasting import metrics, selection
+from include.skufleet.forecasting import demand, intervals, metrics
 
 NAN = float("nan")
 
 
-@pytest.mark.parametrize("module", [metrics, selection])
+@pytest.mark.parametrize("module", [demand, intervals, metrics])
 def test_the_examples_of_the_docstrings_are_true(module):
     found = doctest.testmod(module)
     assert found.attempted > 0

@@ -1,49 +1,108 @@
-"""Choice by metric with a bonus for simplicity, and demand classes."""
+"""The preferred candidate unless more than noise speaks for another; demand classes."""
 
 import numpy as np
 import pytest
 
 from include.skufleet.forecasting.backtest import Scores
-from include.skufleet.forecasting.selection import choose_candidate, classify_demand
+from include.skufleet.forecasting.selection import choose_candidate, classify_demand, expect_losses, find_handicaps
 
 NAN = float("nan")
-RANK = {"plain": 1, "fancy": 2, "baroque": 3}
+FIRST, SECOND, THIRD = "profile", "poisson_regression", "seasonal_naive"
 
 
 def scores(wape, mae=1.0):
     return Scores(wape, 0.0, 1.0, 1.0, mae, 1.0, 1.0, 0.0, 1.0, 1)
 
 
-def choose(values, within=0.01):
-    return choose_candidate(values, RANK, metric="wape", simpler_within=within)
+def choose(values, expected, baseline=None, margin=0.0, tolerance=0.0):
+    return choose_candidate(
+        {name: value if isinstance(value, Scores) else scores(value) for name, value in values.items()},
+        expected,
+        metric="wape",
+        margin=margin,
+        baseline=baseline,
+        tolerance=tolerance,
+    )
 
 
-def test_a_simpler_candidate_wins_unless_clearly_beaten():
-    assert choose({"plain": scores(0.505), "fancy": scores(0.5)}) == "plain"
-    assert choose({"plain": scores(0.506), "fancy": scores(0.5)}) == "fancy"
-    assert choose({"plain": scores(0.506), "fancy": scores(0.504), "baroque": scores(0.5)}) == "fancy"
-    assert choose({"plain": scores(0.506), "fancy": scores(0.5)}, within=0.0) == "fancy"
+def expect(first, second, squared=False):
+    losses = {SECOND: np.array(second, dtype=float), FIRST: np.array(first, dtype=float)}
+    return expect_losses(losses, {FIRST: 0.0, SECOND: 0.02}, squared=squared)
 
 
-def test_without_a_scale_all_are_compared_by_mean_absolute_error():
-    assert choose({"plain": scores(NAN, 2.0), "fancy": scores(NAN, 1.0)}) == "fancy"
-    assert choose({"plain": scores(NAN, 2.0), "fancy": scores(0.0, 0.0)}) == "fancy"
+def test_the_preferred_candidate_is_the_yardstick_of_all_expectations():
+    found = expect([4.0, 5.0, 6.0], [4.0, 5.0, 6.0])
+    assert list(found) == [FIRST, SECOND]
+    assert found[FIRST] == 0.0
 
 
-def test_a_simpler_candidate_that_is_worse_than_the_baseline_is_not_chosen():
-    values = {"plain": scores(0.503), "fancy": scores(0.502), "baroque": scores(0.5)}
-    chosen = choose_candidate(values, RANK, metric="wape", simpler_within=0.01, baseline="fancy")
-    assert chosen == "fancy"
-    assert choose_candidate(values, RANK, metric="wape", simpler_within=0.01, baseline="unknown") == "plain"
+def test_a_gain_in_every_window_outweighs_the_preference_and_one_lucky_window_does_not():
+    steady = expect([10.0] * 12, [9.5] * 12)
+    lucky = expect([10.0] * 12, [10.0] * 11 + [4.0])
+    assert steady[SECOND] == pytest.approx(np.log(0.95), abs=1e-6)
+    assert lucky[SECOND] > 0 > np.log(114 / 120)
+
+
+def test_squared_losses_are_compared_by_their_roots():
+    absolute, squared = expect([10.0] * 12, [9.0] * 12), expect([100.0] * 12, [81.0] * 12, squared=True)
+    assert squared[SECOND] == pytest.approx(absolute[SECOND])
+
+
+def test_a_single_store_window_moves_nothing():
+    assert expect([10.0], [1.0])[SECOND] == expect([1.0], [10.0])[SECOND] > 0
+
+
+def test_losses_of_zero_are_no_trouble():
+    found = expect([0.0, 0.0], [0.0, 0.0])
+    assert np.isfinite(list(found.values())).all()
+    assert expect([0.0, 0.0], [1.0, 2.0])[SECOND] > 0 > expect([1.0, 2.0], [0.0, 0.0])[SECOND]
+
+
+def test_without_candidates_there_is_nothing_to_expect():
+    assert expect_losses({}, {FIRST: 0.0}, squared=True) == {}
+    assert list(expect_losses({SECOND: np.ones(3)}, {FIRST: 0.0, SECOND: 0.02}, squared=True)) == [SECOND]
+
+
+def test_the_preference_depends_on_the_kind_of_demand_and_on_what_is_known_of_its_days():
+    names = ["seasonal_naive", "tsb", "exponential_smoothing", "profile", "a model of old"]
+
+    def order(demand_class, informed):
+        return list(find_handicaps(names, demand_class, informed=informed))
+
+    assert order("smooth", True)[0] == order("lumpy", True)[0] == "profile"
+    assert order("smooth", False)[0] == "exponential_smoothing"
+    assert order("lumpy", False)[0] == "tsb"
+    assert order("smooth", True)[-2:] == ["a model of old", "seasonal_naive"]
+
+
+def test_another_candidate_is_taken_where_it_is_expected_to_be_better_by_more_than_the_margin():
+    values = {FIRST: 0.5, SECOND: 0.49}
+    assert choose(values, {FIRST: 0.0, SECOND: -0.01}) == SECOND
+    assert choose(values, {FIRST: 0.0, SECOND: -0.01}, margin=0.02) == FIRST
+    assert choose(values, {FIRST: 0.0, SECOND: 0.01}) == FIRST
+
+
+def test_where_another_is_expected_to_be_better_the_ensemble_of_both_is_taken():
+    values = {FIRST: 0.5, SECOND: 0.49, "ensemble": 0.48}
+    assert choose(values, {FIRST: 0.0, SECOND: -0.01}) == "ensemble"
+    assert choose(values, {FIRST: 0.0, SECOND: 0.01}) == FIRST
+
+
+def test_none_that_was_worse_than_the_baseline_is_chosen():
+    expected = {FIRST: 0.0, SECOND: -0.1, THIRD: 0.2}
+    assert choose({FIRST: 0.52, SECOND: 0.51, THIRD: 0.5}, expected, baseline=THIRD) == THIRD
+    assert choose({FIRST: 0.49, SECOND: 0.51, THIRD: 0.5}, expected, baseline=THIRD) == FIRST
+    assert choose({FIRST: 0.52, SECOND: 0.51, THIRD: 0.5}, expected, baseline=THIRD, tolerance=0.03) == SECOND
+    assert choose({FIRST: 0.52, SECOND: 0.51}, {FIRST: 0.0, SECOND: -0.1}, baseline=THIRD) == SECOND
+
+
+def test_without_a_scale_mean_absolute_errors_say_what_is_worse_than_the_baseline():
+    values = {FIRST: scores(NAN, 2.0), SECOND: scores(0.0, 0.5), THIRD: scores(NAN, 1.0)}
+    assert choose(values, {FIRST: 0.0, SECOND: 0.01, THIRD: 0.2}, baseline=THIRD) == SECOND
 
 
 def test_nothing_to_choose_from_is_no_choice():
-    assert choose({}) is None
-
-
-def test_the_order_in_which_candidates_were_tried_does_not_matter():
-    values = {"plain": scores(0.6), "fancy": scores(0.5), "baroque": scores(0.5)}
-    assert choose(values) == choose(dict(reversed(values.items()))) == "fancy"
+    assert choose({}, {}) is None
 
 
 @pytest.mark.parametrize(
