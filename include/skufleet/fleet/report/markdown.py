@@ -10,7 +10,7 @@ import pandas as pd
 from include.skufleet.fleet.report.data import ReportData
 from include.skufleet.fleet.report.figures import pool, pool_levels
 from include.skufleet.fleet.report.reasons import group_reasons
-from include.skufleet.fleet.report.words import cut, duration, number, percent, signed, text
+from include.skufleet.fleet.report.words import blank_numbers, cut, duration, number, percent, signed, text
 
 MOST_REASONS = 5
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
@@ -75,9 +75,12 @@ def _write_reasons(results: pd.DataFrame, outcome: str) -> list[str]:
     if results.empty:
         return []
     groups = group_reasons(results[results["outcome"] == outcome])
-    return _cap(
-        [f"- {count:,} × {'for example ' if count > 1 else ''}{escape(cut(example, 200))}" for count, example in groups]
-    )
+    return _cap([f"- {count:,} × {_introduce(count, example)}{escape(cut(example, 200))}" for count, example in groups])
+
+
+def _introduce(count: int, example: str) -> str:
+    """Reasons that are counted together differ in their numbers: the first one's stand for all."""
+    return "for example " if count > 1 and blank_numbers(example) != example else ""
 
 
 def _cap(lines: list[str]) -> list[str]:
