@@ -11,11 +11,11 @@ CLI := $(PY) -m include.skufleet
 quoted = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger import check format test lock clean setup setup-dev
+.PHONY: help demo up down status trigger import check format test lock bench-accuracy bench-rivals clean setup setup-dev
 
 help: ## this list
 	@echo "Skufleet retrains one demand model per SKU of a whole catalogue. The targets:"
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## start everything, load the demo catalogue, retrain it, show where to look
 	@$(CLI) demo
@@ -53,13 +53,24 @@ test: setup-dev ## the whole test suite [ARGS='-k name']
 	@$(PY) -m pytest $(ARGS)
 
 lock: setup ## resolve the *.in files into requirements*.txt again [UPGRADE=1]
-	@for name in requirements requirements-dev requirements-s3; do \
+	@for name in requirements requirements-dev requirements-s3 requirements-rivals; do \
 	  $(PY) -m uv pip compile --quiet --python-version 3.11 --custom-compile-command "make lock" \
 	    $(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt || exit 1; \
 	done
 
+# One thread per process: two workers share the machine. Freed memory goes back to the system at once (glibc).
+bench-accuracy: setup ## M5=zip-or-folder ORIGIN=2016-04-24 OUT=forecasts.parquet [CANDIDATES=...] [SELECT=1] [ITEMS=100]: forecast all of M5
+	@$(if $(and $(M5),$(ORIGIN),$(OUT)),,echo "For example: make bench-accuracy M5=m5.zip ORIGIN=2016-04-24 OUT=forecasts.parquet" >&2; exit 1;) \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MALLOC_TRIM_THRESHOLD_=1000000 $(PY) -m benchmarks.accuracy --m5 $(call quoted,$(M5)) \
+	--origin $(call quoted,$(ORIGIN)) --out $(call quoted,$(OUT)) \
+	$(if $(CANDIDATES),--candidates $(call quoted,$(CANDIDATES))) $(if $(SELECT),--select) $(if $(ITEMS),--items $(call quoted,$(ITEMS)))
+
+bench-rivals: setup .venv-rivals/ready ## [M5=zip-or-folder] [RETAIL=online-retail-zip] [SKUS=300] [KEEP=folder]: accuracy and CPU beside other tools
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.rivals $(if $(M5),--m5 $(call quoted,$(M5))) \
+	$(if $(RETAIL),--retail $(call quoted,$(RETAIL))) $(if $(SKUS),--skus $(call quoted,$(SKUS))) $(if $(KEEP),--keep $(call quoted,$(KEEP)))
+
 clean: down ## remove environments and caches; the data in .local stays
-	@rm -rf .venv .venv-s3 .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-s3 .venv-rivals .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find include dags plugins tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- set-up: done again only when a requirements file changed ----------------------------------------------------------
@@ -81,6 +92,10 @@ setup-dev: .venv/ready-dev .venv-s3/ready
 # The S3 server pins a botocore of its own, hence its own environment.
 .venv-s3/ready: requirements-s3.txt
 	@$(call build,.venv-s3,requirements-s3.txt,Installing the S3 server ...)
+
+# What the benchmark compares with. StatsForecast needs an older pandas than ours, hence an environment of its own.
+.venv-rivals/ready: requirements-rivals.txt
+	@$(call build,.venv-rivals,requirements-rivals.txt,Installing the tools to compare with ...)
 
 # $(1) environment, $(2) requirements files, $(3) what to say. One set-up at a time: a second `make` waits for the first.
 define build

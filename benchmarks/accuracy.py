@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date
@@ -26,16 +26,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.m5_blocks import BlockForecast, Job, forecast_block, set_up
+from benchmarks.defaults import SINGLE
+from benchmarks.m5_blocks import BlockForecast, Job, fit_department, forecast_block, set_up
 from benchmarks.m5_files import HORIZON, M5, Floats, read_m5
-from benchmarks.m5_panels import Block, Frame, cut_blocks, frame_of
+from benchmarks.m5_panels import Block, Frame, cut_blocks, department_panels, frame_of
 from benchmarks.machine import Meter, Usage, describe_machine
 from include.skufleet.config import CandidateName, find_catalogue
 from include.skufleet.errors import ConfigError, SkufleetError
+from include.skufleet.forecasting.panel import Panel, Prior
 from include.skufleet.sources.archive import open_archive
 
 BLOCK = 32
-SINGLE = "poisson_regression"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def forecast_m5(m5: M5, job: Job, processes: int) -> Outcome:
     sizes: list[int] = []
     errors: list[str] = []
     frame = frame_of(m5, find_catalogue("m5"))
-    for done in _work(frame, job, cut_blocks(m5, BLOCK), processes):
+    departments = department_panels(m5, frame)
+    for done in _work(frame, job, departments, lambda priors: cut_blocks(m5, BLOCK, priors), processes):
         y_hat[done.start : done.start + len(done.y_hat)] = done.y_hat
         chosen.update(done.chosen)
         sizes += done.parameter_bytes
@@ -103,16 +105,22 @@ def forecast_m5(m5: M5, job: Job, processes: int) -> Outcome:
     return Outcome(y_hat, chosen, tuple(sizes), tuple(errors))
 
 
-def _work(frame: Frame, job: Job, blocks: Iterable[Block], processes: int) -> Iterator[BlockForecast]:
-    """The blocks' forecasts, in any order."""
+def _work(
+    frame: Frame,
+    job: Job,
+    departments: Sequence[Panel],
+    cut: Callable[[Mapping[str, tuple[Prior, ...]]], Iterator[Block]],
+    processes: int,
+) -> Iterator[BlockForecast]:
+    """The departments' profiles, then the blocks' forecasts, in any order."""
     if processes == 1:
         set_up(frame, job)
-        yield from map(forecast_block, blocks)
+        yield from map(forecast_block, cut(dict(map(fit_department, departments))))
         return
     # Spawned, not forked: a fork would count this process's arrays once more for every worker.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=set_up, initargs=(frame, job)) as pool:
-        yield from _in_turn(pool, blocks, processes + 1)
+        yield from _in_turn(pool, cut(dict(pool.map(fit_department, departments))), processes + 1)
 
 
 def _in_turn(pool: ProcessPoolExecutor, blocks: Iterable[Block], ahead: int) -> Iterator[BlockForecast]:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from include.skufleet.config import Catalogue
-from include.skufleet.forecasting.candidates import Fitted, fallback, fit_candidate
-from include.skufleet.forecasting.evaluation import evaluate, refit
+from include.skufleet.config import BASELINE, Catalogue
+from include.skufleet.forecasting.candidates import Fitted, find_candidate
+from include.skufleet.forecasting.evaluation import evaluate, fall_back, refit
 from include.skufleet.forecasting.panel import Panel
+from include.skufleet.forecasting.stockouts import mask_stockouts
 
 
-def fit_single(panel: Panel, name: str, catalogue: Catalogue) -> Fitted:  # noqa: ARG001
-    """One candidate on all data, no backtest.
+def fit_single(panel: Panel, name: str, catalogue: Catalogue) -> Fitted:
+    """One candidate on all data, no backtest, so without intervals; stock-outs masked as a refit does.
 
     Raises:
         ConfigError: there is no such candidate.
         DataError: the candidate cannot fit this panel.
     """
-    return fit_candidate(name, panel)
+    return find_candidate(name, catalogue.settings).fit(panel if name == BASELINE else mask_stockouts(panel))
 
 
 def fit_chosen(panel: Panel, names: Sequence[str], catalogue: Catalogue) -> Fitted:
@@ -30,22 +31,14 @@ def fit_chosen(panel: Panel, names: Sequence[str], catalogue: Catalogue) -> Fitt
         ConfigError: a name is not a candidate.
         ValueError: every candidate failed, with the reasons.
     """
-    evaluation = evaluate(
-        panel,
-        names,
-        windows=catalogue.backtest.windows,
-        step=catalogue.step,
-        horizon=catalogue.horizon,
-        metric=catalogue.backtest.metric,
-        simpler_within=catalogue.backtest.simpler_within,
-    )
+    evaluation = evaluate(panel, catalogue, names=names)
     if evaluation.chosen is not None:
-        return refit(panel, evaluation.chosen)
+        return refit(panel, evaluation, catalogue)
     if evaluation.errors:
         raise ValueError(evaluation.reason)
-    return fallback(panel)
+    return fall_back(panel, catalogue)
 
 
-def serve_fallback(panel: Panel) -> Fitted:
+def serve_fallback(panel: Panel, catalogue: Catalogue) -> Fitted:
     """What serves a SKU whose candidates failed."""
-    return fallback(panel)
+    return fall_back(panel, catalogue)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.m5_files import HORIZON, Floats
 from benchmarks.m5_panels import Block, Frame, panel_of
-from include.skufleet.forecasting.panel import Panel
+from include.skufleet.forecasting.panel import Panel, Prior
 
 if TYPE_CHECKING:
     from include.skufleet.forecasting.candidates import Fitted
@@ -36,7 +36,7 @@ class BlockForecast:
         start: number of its first item among all.
         y_hat: (I, S, 28); zeros for a series never listed up to the origin.
         chosen: name of the model of each item that has any data.
-        parameter_bytes: size of its parameters as compact JSON.
+        parameter_bytes: size of its parameters and intervals as compact JSON.
         errors: items that could not be fitted, with the reason; the fallback forecasts them.
     """
 
@@ -60,6 +60,14 @@ def set_up(frame: Frame, job: Job) -> None:
     threadpool_limits(limits=1)
 
 
+def fit_department(panel: Panel) -> tuple[str, tuple[Prior, ...]]:
+    """A department's name and its profiles, as known at the origin and, where a choice is made, at each cutoff."""
+    from benchmarks.pooling import department_priors
+
+    catalogue = _Worker.frame.catalogue
+    return panel.sku, department_priors(panel, catalogue, catalogue.backtest.windows if _Worker.job.select else 0)
+
+
 def forecast_block(block: Block) -> BlockForecast:
     """Fit and forecast each item of the block."""
     frame = _Worker.frame
@@ -73,8 +81,14 @@ def forecast_block(block: Block) -> BlockForecast:
         fitted = _fit(panel, result.errors)
         y_hat[number, [position[store] for store in panel.stores]] = fitted.predict(panel.future)
         result.chosen.append(fitted.name)
-        result.parameter_bytes.append(len(json.dumps(fitted.artifact["parameters"], separators=(",", ":"))))
+        result.parameter_bytes.append(_count_bytes(fitted))
     return result
+
+
+def _count_bytes(fitted: Fitted) -> int:
+    """Parameters and intervals as compact JSON: all of an artifact that was learned."""
+    learned = {name: fitted.artifact.get(name) for name in ("parameters", "intervals")}
+    return len(json.dumps(learned, separators=(",", ":")))
 
 
 def _fit(panel: Panel, errors: list[str]) -> Fitted:
@@ -88,4 +102,4 @@ def _fit(panel: Panel, errors: list[str]) -> Fitted:
         return engine.fit_single(panel, job.candidates[0], catalogue)
     except Exception as error:  # noqa: BLE001 -- one item must not cost the others: recorded, and counted in the result
         errors.append(f"{panel.sku}: {type(error).__name__}: {error}")
-        return engine.serve_fallback(panel)
+        return engine.serve_fallback(panel, catalogue)

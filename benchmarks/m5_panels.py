@@ -5,7 +5,7 @@ What does not belong here: reading files (``m5_files``), fitting (``accuracy``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.m5_files import M5, Floats, Ints
 from include.skufleet.config import Catalogue
 from include.skufleet.forecasting.calendar import KnownAhead, align_calendar
-from include.skufleet.forecasting.panel import Panel
+from include.skufleet.forecasting.panel import Panel, Prior
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +25,7 @@ class Block:
     Attributes:
         start: number of the first of its items among all.
         items: their codes.
+        priors: profiles of each item's department, perhaps none.
         rows: (I, S) the series' row in the arrays of this block; -1 where a store never had the item.
         units: (n, T) int16.
         listed: (n,) day number of each series' launch.
@@ -33,6 +34,7 @@ class Block:
 
     start: int
     items: tuple[str, ...]
+    priors: tuple[tuple[Prior, ...], ...]
     rows: Ints
     units: NDArray[np.int16]
     listed: Ints
@@ -72,14 +74,16 @@ def frame_of(m5: M5, catalogue: Catalogue) -> Frame:
         frequency="D",
         stores=m5.stores,
         events=calendar.events if calendar and "events" in catalogue.known_future else (),
+        windows=calendar.windows if calendar else {},
         flags=calendar.flags if calendar and "flags" in catalogue.known_future else {},
         closed=calendar.closed if calendar else None,
     )
     return Frame(catalogue, m5.stores, m5.dates, m5.weeks, known)
 
 
-def cut_blocks(m5: M5, size: int) -> Iterator[Block]:
-    """All items in blocks of at most ``size``, made one at a time."""
+def cut_blocks(m5: M5, size: int, priors: Mapping[str, tuple[Prior, ...]] | None = None) -> Iterator[Block]:
+    """All items in blocks of at most ``size``, made one at a time, with the profiles of their departments."""
+    known = priors or {}
     for start in range(0, len(m5.items), size):
         rows = m5.rows[start : start + size]
         present = rows >= 0
@@ -89,6 +93,7 @@ def cut_blocks(m5: M5, size: int) -> Iterator[Block]:
         yield Block(
             start=start,
             items=m5.items[start : start + size],
+            priors=tuple(known.get(name, ()) for name in m5.departments[start : start + size]),
             rows=own,
             units=m5.units[chosen],
             listed=m5.listed[chosen],
@@ -125,6 +130,40 @@ def panel_of(frame: Frame, block: Block, number: int) -> Panel | None:
         closed=known.closed[start:],
         frequency=catalogue.frequency,
         season_length=catalogue.season_length,
+        priors=block.priors[number],
+    )
+
+
+def department_panels(m5: M5, frame: Frame) -> list[Panel]:
+    """What each department sold by store and day: the sum of the panels of its items, without prices."""
+    found = (_department_panel(m5, frame, name) for name in sorted(set(m5.departments)))
+    return [panel for panel in found if panel is not None]
+
+
+def _department_panel(m5: M5, frame: Frame, name: str) -> Panel | None:
+    """One department's sums; ``None`` if nothing of it was listed up to the origin."""
+    rows, known = m5.rows[np.array(m5.departments) == name], frame.known
+    units = np.full((len(m5.stores), m5.dates.size), np.nan)
+    for store in range(len(m5.stores)):
+        series = rows[rows[:, store] >= 0, store]
+        listed = m5.listed[series].min(initial=m5.dates.size)
+        units[store, listed:] = m5.units[series, listed:].sum(axis=0, dtype=np.int64)
+    stores = np.flatnonzero(np.isfinite(units).any(axis=1))
+    if not stores.size:
+        return None
+    first = int(np.isfinite(units).any(axis=0).argmax())
+    units[:, known.closed[: m5.dates.size]] = np.nan
+    return Panel(
+        sku=name,
+        stores=tuple(m5.stores[store] for store in stores),
+        dates=m5.dates[first:],
+        units=units[stores, first:],
+        events=known.events,
+        indicators=known.indicators[:, first:],
+        flags={flag: values[stores, first:] for flag, values in known.flags.items()},
+        closed=known.closed[first:],
+        frequency=frame.catalogue.frequency,
+        season_length=frame.catalogue.season_length,
     )
 
 

@@ -38,7 +38,7 @@ def poison(fake: FakeM5) -> None:
     fake.calendar.loc[beyond:, ["snap_CA", "snap_TX", "snap_WI"]] = 1
 
 
-@pytest.mark.parametrize("more", [(), ("--candidates", "seasonal_naive,tsb,poisson_regression", "--select")])
+@pytest.mark.parametrize("more", [(), ("--candidates", "seasonal_naive,tsb,profile", "--select")])
 def test_days_after_the_origin_change_no_forecast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ) -> None:

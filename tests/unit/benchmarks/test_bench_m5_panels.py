@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks.m5_files import M5, read_m5
-from benchmarks.m5_panels import cut_blocks, frame_of, panel_of, to_frames
+from benchmarks.m5_panels import cut_blocks, department_panels, frame_of, panel_of, to_frames
+from benchmarks.pooling import sum_panels
 from include.skufleet.config import find_catalogue
 from include.skufleet.errors import DataError
 from include.skufleet.forecasting.building import build_panels
-from include.skufleet.forecasting.panel import Panel
+from include.skufleet.forecasting.panel import Panel, Prior
 from include.skufleet.sources.archive import open_archive
 from include.skufleet.sources.m5 import list_m5_drops
 from tests.unit.benchmarks.fake_m5 import DAYS, FIRST, ITEMS, make_fake
@@ -34,6 +36,7 @@ def built(history: pd.DataFrame, prices: pd.DataFrame, calendar: pd.DataFrame, o
         gaps=CATALOGUE.landing.sales.gaps,
         calendar=calendar,
         events=table.events,
+        windows=table.windows,
         flags=table.flags,
         closed=table.closed,
         prices=prices,
@@ -65,9 +68,10 @@ def assert_same(got: Panel, expected: Panel) -> None:
     assert (got.frequency, got.season_length, got.horizon) == ("D", 7, 28)
     assert got.price_known_ahead == expected.price_known_ahead
     assert set(got.flags) == set(expected.flags)
-    pairs = {name: (getattr(got, name), getattr(expected, name)) for name in ("dates", "units", "price", "indicators")}
+    fields = ("dates", "units", "price", "indicators", "closed")
+    pairs: dict[str, Any] = {name: (getattr(got, name), getattr(expected, name)) for name in fields}
     pairs |= {f"flag {name}": (got.flags[name], expected.flags[name]) for name in got.flags}
-    for name, (ours, theirs) in {**pairs, "closed": (got.closed, expected.closed)}.items():
+    for name, (ours, theirs) in pairs.items():
         np.testing.assert_array_equal(ours, theirs, err_msg=f"{got.sku} {name}")
 
 
@@ -101,6 +105,28 @@ def test_long_tables_of_a_sample_make_the_same_panels(tmp_path: Path) -> None:
     assert list(again) == list(m5.items[1:3])
     for sku, panel in again.items():
         assert_same(panel, panels[sku])
+
+
+def test_departments_are_the_sums_of_their_items(tmp_path: Path) -> None:
+    m5, panels = read(make_fake().write(tmp_path / "m5"), LAST)
+    departments = department_panels(m5, frame_of(m5, CATALOGUE))
+    assert [panel.sku for panel in departments] == ["FOODS_1", "HOBBIES_1", "HOUSEHOLD_1"]
+    for panel in departments:
+        members = [panels[sku] for sku, name in ITEMS.items() if name == panel.sku]
+        expected = sum_panels(panel.sku, members)
+        assert_same(panel, expected)
+    first, second = panels["FOODS_1_001"], panels["FOODS_1_002"]
+    day, late = 200, first.dates.size - second.dates.size
+    assert departments[0].units[1, day] == first.units[1, day] + second.units[1, day - late]
+
+
+def test_blocks_carry_the_profiles_of_each_items_department(tmp_path: Path) -> None:
+    m5 = read_m5(open_archive(make_fake().write(tmp_path / "m5")), LAST)
+    frame = frame_of(m5, CATALOGUE)
+    priors = {"FOODS_1": (Prior("FOODS_1", "2015-01-01", {}),)}
+    block = next(cut_blocks(m5, 4, priors))
+    found = [panel_of(frame, block, number) for number in range(4)]
+    assert [panel.priors if panel else None for panel in found] == [priors["FOODS_1"], priors["FOODS_1"], (), ()]
 
 
 def test_a_sample_keeps_what_all_items_say_together(tmp_path: Path) -> None:
