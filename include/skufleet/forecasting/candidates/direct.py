@@ -14,13 +14,14 @@ import numpy as np
 from include.skufleet.forecasting.calendar import Ints
 from include.skufleet.forecasting.levels import decay, season_factors, season_positions, smooth_levels
 from include.skufleet.forecasting.panel import Bools, Floats, Panel
-from include.skufleet.forecasting.scoring import relative_price
+from include.skufleet.forecasting.scoring import FEATURE_DECIMALS, relative_price
 
 HALF_LIVES: dict[str, tuple[float, ...]] = {"D": (7.0, 14.0, 56.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
 WINDOW: dict[str, int] = {"D": 728, "W": 208}
 PRICE_HALF_LIFE: dict[str, float] = {"D": 56.0, "W": 8.0}
-EVENT_PSEUDO_UNITS = 50.0  # times the dispersion: holds an event's effect at none
+EVENT_PSEUDO_UNITS = 100.0  # times the dispersion: holds an event's effect at none
 EVENT_ROUNDS = 3
+LEAST_EFFECT = 0.01  # an event that moves sales by less is as good as none
 LEAST_OFFSET = 1e-3  # of a store's mean: a level that has all but vanished says nothing of the ratio to it
 
 
@@ -118,7 +119,13 @@ def fit_events(past: Past, indicators: Floats, expected: Floats, *, ridge: float
     for _ in range(EVENT_ROUNDS):
         others = ((without * np.exp(effects @ indicators)) @ indicators.T) * np.exp(-effects)
         effects = np.log((sold + pseudo_units) / (others + pseudo_units))
-    return effects
+    kept: Floats = np.where(np.abs(effects) < LEAST_EFFECT, 0.0, effects)
+    return kept.round(FEATURE_DECIMALS)
+
+
+def name_effects(events: list[str], effects: Floats) -> dict[str, float]:
+    """The effects that are not 0, as the artifact holds them."""
+    return {event: effect for event, effect in zip(events, effects.tolist(), strict=True) if effect}
 
 
 def find_momentum(levels: list[Floats], origins: Ints) -> dict[str, Floats]:

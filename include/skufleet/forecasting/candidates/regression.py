@@ -17,6 +17,7 @@ from include.skufleet.forecasting.candidates.direct import (
     fit_events,
     last_prices,
     look_back,
+    name_effects,
 )
 from include.skufleet.forecasting.panel import Floats, Panel
 from include.skufleet.forecasting.scoring import harmonics
@@ -87,7 +88,7 @@ class PoissonRegression:
                 "fade": shift["fade"],
                 "season": past.season * np.exp(steps),
                 "waves": {**_of_group(weights, "year"), **_of_group(weights, "month")},
-                "events": dict(zip(events, effects.tolist(), strict=True)),
+                "events": name_effects(events, effects),
                 "flags": _of_group(weights, "flag"),
                 "cap": self.guard * np.nan_to_num(panel.units).max(axis=1),
                 "price": weights.get(("price", ""), 0.0),

@@ -20,6 +20,7 @@ from include.skufleet.forecasting.candidates.direct import (
     fit_events,
     last_prices,
     look_back,
+    name_effects,
 )
 from include.skufleet.forecasting.levels import LONGEST_STORE_SEASON
 from include.skufleet.forecasting.panel import Floats, Panel
@@ -186,7 +187,7 @@ def fit_trees(kind: str, panel: Panel, grow: Callable[[Lesson], Trees], none: Tr
     """
     past = look_back(panel, most_rows=MOST_ROWS)
     events, indicators = find_events(panel, past)
-    effects = np.round(fit_events(past, indicators, past.offset), FEATURE_DECIMALS)
+    effects = fit_events(past, indicators, past.offset)
     features, limits = lay_out_features(panel, past, effects @ indicators)
     trees = grow(make_lesson(past, features)) if past.teaches(FEWEST_ROWS) else none
     momentum = find_momentum(past.levels, np.array([panel.dates.size - 1]))
@@ -198,7 +199,7 @@ def fit_trees(kind: str, panel: Panel, grow: Callable[[Lesson], Trees], none: Tr
             "season": past.season,
             "cap": guard * np.nan_to_num(panel.units).max(axis=1),
             **{name: np.round(ratio[:, 0], FEATURE_DECIMALS) for name, ratio in momentum.items()},
-            "events": dict(zip(events, effects.tolist(), strict=True)),
+            "events": name_effects(events, effects),
             "flags": list(panel.flags),
             "limits": limits,
             **last_prices(panel, past.usual_price),
