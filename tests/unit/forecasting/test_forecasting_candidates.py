@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from forecasting_data import make_panel, rich_panel, simulate
 
-from include.skufleet.config import CandidateSettings
+from include.skufleet.config import CandidateName, CandidateSettings
 from include.skufleet.errors import ConfigError
 from include.skufleet.forecasting.candidates import CANDIDATES, fallback, find_candidate, fit_candidate
 from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing, weigh_by_loss
@@ -200,3 +200,7 @@ def test_the_same_panel_gives_the_same_artifact(name):
 def test_an_unknown_candidate_is_refused_with_the_list():
     with pytest.raises(ConfigError, match=r"'oracle'.*seasonal_naive"):
         fit_candidate("oracle", make_panel([[1.0]]))
+
+
+def test_every_name_that_a_catalogue_file_may_use_is_a_candidate():
+    assert set(get_args(CandidateName)) == set(CANDIDATES) - {"zero_demand"}
