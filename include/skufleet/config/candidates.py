@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from include.skufleet.config.base import Model
+from include.skufleet.config.base import Model, Share
 
 Weight = Annotated[float, Field(gt=0, le=1)]
 HalfLives = Annotated[tuple[Annotated[float, Field(gt=0, le=10_000)], ...], Field(min_length=1, max_length=12)]
@@ -72,7 +72,7 @@ class ProfileSettings(Model):
         store_pseudo_units: expected units with which a store's own weekdays and flags are held at the common ones.
         elasticity: price elasticity of demand before the data are seen.
         elasticity_weight: units with which it is held there.
-        pooling: hold the calendar's effects at the department's instead of at none.
+        pooling: share of the department's calendar effects at which those of a SKU are held; 0 at none.
         guard: multiple of a store's largest sale that no forecast exceeds.
     """
 
@@ -81,7 +81,7 @@ class ProfileSettings(Model):
     store_pseudo_units: Annotated[float, Field(gt=0, le=1e9)] = 50.0
     elasticity: Annotated[float, Field(ge=-6, le=1)] = -1.0
     elasticity_weight: Annotated[float, Field(gt=0, le=1e9)] = 5.0
-    pooling: bool = True
+    pooling: Share = 0.5
     guard: Annotated[float, Field(ge=1, le=1000)] = 3.0
 
 

@@ -26,8 +26,8 @@ class ProfileModel:
     dispersion (quasi-Poisson): they mean the same in pieces and in kilograms. Ratios of the stores are shrunk towards
     it, the price's elasticity towards -1. The level is the mean of exponentially weighted levels of short and long
     memory, units over profile, which is why it does not mistake a busy week for growth. Movements of earlier years
-    repeat with the power that the SKU's past shows. A panel with a prior takes the profile of its department for what
-    the coefficients are shrunk to.
+    repeat with the power that the SKU's past shows. Where the panel has a prior, the coefficients are shrunk to a share
+    of its department's.
 
     Attributes:
         half_lives: memories of the level, in periods; ``None`` takes the frequency's own.
@@ -35,7 +35,7 @@ class ProfileModel:
         store_pseudo_units: expected units with which a store's own ratios are held at 1.
         elasticity: prior of the elasticity of demand.
         elasticity_weight: units with which it is held there.
-        pooling: start from the department's profile where the panel has one.
+        pooling: share of the department's effects, where the panel has a prior, that the coefficients are held at.
         guard: multiple of a store's largest known value that no forecast exceeds.
     """
 
@@ -49,19 +49,20 @@ class ProfileModel:
     store_pseudo_units: float = 50.0
     elasticity: float = -1.0
     elasticity_weight: float = 5.0
-    pooling: bool = True
+    pooling: float = 0.5
     guard: float = 3.0
 
     def fit(self, panel: Panel) -> Fitted:
         """Fit all parts; what the data do not show stays at its prior."""
         profile = fit_profile(
-            panel if self.pooling else panel.with_priors(()),
+            panel,
             FitSettings(
                 half_lives=self.half_lives or HALF_LIVES[panel.frequency],
                 ridge=self.ridge,
                 store_pseudo_units=self.store_pseudo_units,
                 elasticity=self.elasticity,
                 elasticity_weight=self.elasticity_weight,
+                pooling=self.pooling,
             ),
         )
         return pack(self.name, panel, _parameters(profile, self.guard))

@@ -22,13 +22,13 @@ REGIONAL_WAVES = {"D": 4, "W": 2}
 
 # Pseudo-units, times the dispersion, with which each group of coefficients is held at its prior value.
 RIDGE: Mapping[str, float] = {
-    "season": 1.0,
-    "month": 30.0,
-    "flag": 1.0,
-    "weekend": 1.0,
-    "event": 50.0,
-    "regional_flag": 5.0,
-    "regional_month": 60.0,
+    "season": 2.0,
+    "month": 60.0,
+    "flag": 2.0,
+    "weekend": 2.0,
+    "event": 100.0,
+    "regional_flag": 10.0,
+    "regional_month": 120.0,
 }
 
 Key = tuple[str, str]

@@ -33,6 +33,7 @@ class FitSettings:
     store_pseudo_units: float
     elasticity: float
     elasticity_weight: float
+    pooling: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +99,7 @@ class _Fit:
         self.design = make_design(panel, self.first)
         self.prices = terms.read_prices(panel, self.first, PRICE_HALF_LIFE[panel.frequency])
         self.elasticity = settings.elasticity if self.prices is not None else 0.0
-        self.prior = prior_coefficients(panel, self.design.keys)
+        self.prior = settings.pooling * prior_coefficients(panel, self.design.keys)
         self.coefficients, self.spread = self.prior, 1.0
         self.smooth = np.zeros(self.units.shape)  # level of each store, smoothed to both sides
         self.ratios = np.ones(self.units.shape)  # of the stores
@@ -207,6 +208,6 @@ def _first_period(panel: Panel) -> int:
 
 
 def prior_coefficients(panel: Panel, keys: Sequence[Key]) -> Floats:
-    """What the penalty holds each coefficient at: the department's where the panel has a prior, else 0."""
+    """The department's coefficients where the panel has a prior, else 0: what the penalty holds those of the SKU at."""
     known = panel.priors[-1].coefficients if panel.priors else {}
     return np.array([known.get(f"{group}|{name}", 0.0) for group, name in keys])
