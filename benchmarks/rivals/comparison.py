@@ -17,9 +17,10 @@ from benchmarks.defaults import SINGLE
 from benchmarks.rivals.engine_side import CHOSEN, Answer, forecast_origin
 from benchmarks.rivals.exchange import write_origin
 from benchmarks.rivals.samples import SEED, Sample
-from benchmarks.rivals.scores import Figures, Truth, judge, lay_out, read_truth
+from benchmarks.rivals.scores import Figures, Truth, cover, judge, lay_out, read_truth
 from benchmarks.rivals.table import Row
 from include.skufleet.forecasting.panel import PERIOD_DAYS, Floats
+from include.skufleet.forecasting.selection import ENSEMBLE
 
 SLOW_SKUS = 60
 TOOLS = {"LightGBM": "MLForecast", "RandomForest": "scikit-learn"}
@@ -65,6 +66,8 @@ class Comparison:
         series: series at the last origin.
         rows: every entry; the chosen model first, then the engine's candidates alone, then the other tools.
         chosen: how often each candidate was chosen.
+        coverage: level of the chosen models' intervals -> share of the actuals within them.
+        failed: fits of the chosen model that failed, over all origins.
         versions: of the other tools.
     """
 
@@ -74,6 +77,8 @@ class Comparison:
     series: int
     rows: tuple[Row, ...]
     chosen: Mapping[str, int]
+    coverage: Mapping[float, float]
+    failed: int
     versions: Mapping[str, str]
 
     @property
@@ -99,11 +104,12 @@ def prepare(sample: Sample, folder: Path, alone: Sequence[str]) -> Entered:
     Args:
         sample: a catalogue's series.
         folder: where the files go, below the catalogue's name.
-        alone: candidates to try without a choice; empty takes all of the catalogue file.
+        alone: candidates to try without a choice; empty takes all of the catalogue file, and the default one.
     """
     skus = sorted(sample.departments)
     slow = set(np.random.default_rng(SEED).permutation(np.array(skus))[:SLOW_SKUS].tolist())
-    names = tuple(alone) or sample.catalogue.candidates
+    # An ensemble is no single candidate: it is made of the others.
+    names = [name for name in alone or dict.fromkeys([SINGLE, *sample.catalogue.candidates]) if name != ENSEMBLE]
     ahead = timedelta(days=sample.catalogue.horizon * PERIOD_DAYS[sample.catalogue.frequency])
     origins = []
     for day in sample.origins:
@@ -132,9 +138,21 @@ def compare(entered: Entered) -> Comparison:
         seconds, tried = (sum(one[key] for one in taken[entry]) for key in ("cpu_seconds", "series"))
         tool = TOOLS.get(entry, "StatsForecast")
         rows.append(_row(name, tool, entry, judge(pairs, same), judge(ours[CHOSEN], same), seconds, int(tried)))
-    chosen = Counter(model for origin in origins for model in origin.answers[CHOSEN].models.values())
-    days = tuple(origin.day for origin in origins)
-    return Comparison(name, days, len(skus), len(origins[-1].series), tuple(rows), dict(chosen.most_common()), versions)
+    own = [(origin.truth, origin.answers[CHOSEN]) for origin in origins]
+    return Comparison(
+        name=name,
+        origins=tuple(origin.day for origin in origins),
+        skus=len(skus),
+        series=len(origins[-1].series),
+        rows=tuple(rows),
+        chosen=dict(Counter(model for _, answer in own for model in answer.models.values()).most_common()),
+        coverage={
+            level: cover((truth, answer.bounds.get(level, {})) for truth, answer in own)
+            for level in sorted({level for _, answer in own for level in answer.bounds})
+        },
+        failed=sum(len(answer.failures) for _, answer in own),
+        versions=versions,
+    )
 
 
 def _row(name: str, tool: str, entry: str, found: Figures, chosen: Figures, seconds: float, series: int) -> Row:

@@ -17,8 +17,10 @@ from threadpoolctl import threadpool_limits
 from benchmarks import engine
 from benchmarks.pooling import pool_panels
 from benchmarks.rivals.samples import Sample
+from include.skufleet.config import Catalogue
 from include.skufleet.forecasting.candidates import Fitted
 from include.skufleet.forecasting.panel import Floats, Panel
+from include.skufleet.forecasting.scoring import count_bounds
 
 CHOSEN = "chosen"
 Fit = Callable[[Panel], Fitted]
@@ -26,11 +28,21 @@ Fit = Callable[[Panel], Fitted]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """One entry's forecasts from one origin: SKU -> (S, h), and what they took."""
+    """One entry's forecasts from one origin.
+
+    Attributes:
+        forecasts: SKU -> (S, h).
+        bounds: level -> SKU -> lower and upper bounds (S, h); empty where models have no intervals.
+        cpu_seconds: what all of it took.
+        models: SKU -> what forecasts it.
+        failures: SKU -> why the fallback forecasts it.
+    """
 
     forecasts: Mapping[str, Floats]
+    bounds: Mapping[float, Mapping[str, tuple[Floats, Floats]]]
     cpu_seconds: float
     models: Mapping[str, str]
+    failures: Mapping[str, str]
 
 
 def forecast_origin(sample: Sample, origin: date, names: Sequence[str]) -> tuple[dict[str, Panel], dict[str, Answer]]:
@@ -45,16 +57,25 @@ def forecast_origin(sample: Sample, origin: date, names: Sequence[str]) -> tuple
             entries[name] = lambda panel, name=name: engine.fit_single(panel, name, catalogue)  # type: ignore[misc]
         answers = {}
         for name, fit in entries.items():
-            answers[name] = _answer(panels, fit, building)
+            answers[name] = _answer(panels, fit, catalogue, building)
             print(f"{sample.name} {origin} {name}: {answers[name].cpu_seconds:.1f} CPU s", file=sys.stderr)  # noqa: T201
     return panels, answers
 
 
-def _answer(panels: Mapping[str, Panel], fit: Fit, building: float) -> Answer:
+def _answer(panels: Mapping[str, Panel], fit: Fit, catalogue: Catalogue, building: float) -> Answer:
     started = time.process_time()
-    forecasts, models = {}, {}
+    forecasts: dict[str, Floats] = {}
+    bounds: dict[float, dict[str, tuple[Floats, Floats]]] = {}
+    models, failures = {}, {}
     for sku, panel in panels.items():
-        fitted = fit(panel)
+        try:
+            fitted = fit(panel)
+        except Exception as error:  # noqa: BLE001 -- one SKU must not cost the others: recorded, and reported
+            failures[sku] = f"{type(error).__name__}: {error}"
+            fitted = engine.serve_fallback(panel, catalogue)
         forecasts[sku] = fitted.predict(panel.future)
         models[sku] = fitted.name
-    return Answer(forecasts, building + time.process_time() - started, models)
+        if given := fitted.artifact.get("intervals"):
+            for level, pair in zip(given["levels"], count_bounds(given, forecasts[sku]), strict=True):
+                bounds.setdefault(level, {})[sku] = pair
+    return Answer(forecasts, bounds, building + time.process_time() - started, models, failures)

@@ -28,14 +28,14 @@ def write_page(found: Sequence[Comparison]) -> str:
         "",
         write_table([row for one in found for row in one.shown]),
         "",
-        "| catalogue | chosen per SKU, WAPE | best single candidate | its WAPE | ratio |",
-        "|---|--:|---|--:|--:|",
+        "| catalogue | chosen, WAPE | best single candidate | its WAPE | ratio | actuals within the intervals |",
+        "|---|--:|---|--:|--:|---|",
     ]
     for one in found:
         own = one.rows[0]
-        lines.append(
-            f"| {one.name} | {own.wape:.4f} | {one.best.entry} | {one.best.wape:.4f} | {own.wape / one.best.wape:.3f} |"
-        )
+        within = ", ".join(f"{share:.1%} of {level:.0%}" for level, share in one.coverage.items())
+        cells = (f"{own.wape:.4f}", one.best.entry, f"{one.best.wape:.4f}", f"{own.wape / one.best.wape:.3f}", within)
+        lines.append(f"| {one.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -66,6 +66,8 @@ def _summarise(one: Comparison) -> dict[str, Any]:
         "series": one.series,
         "rows": [row.to_json() for row in one.rows],
         "candidates_chosen": dict(one.chosen),
+        "coverage": {str(level): round(share, 4) for level, share in one.coverage.items()},
+        "failed": one.failed,
         "best_single": {"entry": one.best.entry, "wape": one.best.wape, "chosen_over_it": own.wape / one.best.wape},
         "best_rival_within_cpu": {entry: _name(one.best_rival(entry)) for entry in (CHOSEN, single)},
     }

@@ -6,7 +6,7 @@ origin. WAPE and bias are ratios of pooled sums; RMSSE is pooled per SKU, and th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,8 +92,7 @@ def judge(pairs: Iterable[tuple[Truth, Mapping[str, Floats]]], skus: Collection[
                 per_sku.setdefault(sku, []).append((truth.y[sku], forecasts[sku], truth.scale[sku]))
     if not per_sku:
         return Figures(0, float("nan"), float("nan"), float("nan"))
-    joined = {sku: [np.concatenate([_flat(part, y) for part, (y, *_) in ((p[k], p) for p in parts)]) for k in range(3)]
-              for sku, parts in per_sku.items()}  # fmt: skip
+    joined = {sku: _join(parts) for sku, parts in per_sku.items()}
     y, y_hat = (np.concatenate([parts[k] for parts in joined.values()]) for k in (0, 1))
     rmsse = np.array([metrics.rmsse(*parts) for parts in joined.values()])
     units = np.array([np.nansum(parts[0]) for parts in joined.values()])
@@ -106,5 +105,20 @@ def judge(pairs: Iterable[tuple[Truth, Mapping[str, Floats]]], skus: Collection[
     )
 
 
-def _flat(values: Floats, like: Floats) -> Floats:
-    return np.broadcast_to(values, like.shape).ravel()
+def cover(pairs: Iterable[tuple[Truth, Mapping[str, tuple[Floats, Floats]]]]) -> float:
+    """Share of the known actuals within the bounds, over all SKUs and origins; NaN without any."""
+    y, lower, upper = [], [], []
+    for truth, bounds in pairs:
+        for sku, (low, high) in bounds.items():
+            y.append(truth.y[sku].ravel())
+            lower.append(low.ravel())
+            upper.append(high.ravel())
+    return metrics.coverage(*(np.concatenate(parts) for parts in (y, lower, upper))) if y else float("nan")
+
+
+def _join(parts: Sequence[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats, Floats]:
+    """Actuals, forecasts and scales of all origins, flat and of one length."""
+    y, y_hat, scale = (
+        np.concatenate([np.broadcast_to(part[k], part[0].shape).ravel() for part in parts]) for k in range(3)
+    )
+    return y, y_hat, scale

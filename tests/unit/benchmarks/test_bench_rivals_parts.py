@@ -12,7 +12,7 @@ import pytest
 from benchmarks.rivals.contenders import HORIZON, forest_per_sku
 from benchmarks.rivals.exchange import fill_gaps, write_origin
 from benchmarks.rivals.plot import Box, draw_plot
-from benchmarks.rivals.scores import Truth, judge, lay_out, read_truth
+from benchmarks.rivals.scores import Truth, cover, judge, lay_out, read_truth
 from benchmarks.rivals.table import END, START, Row, put_between_marks, write_table
 from include.skufleet.errors import ConfigError
 from include.skufleet.forecasting.panel import Panel
@@ -127,6 +127,12 @@ def test_only_the_skus_asked_for_are_judged() -> None:
     forecast = {"a": np.array([[4.0, 0.0], [0.0, 6.0]]), "b": np.array([[0.0, 0.0], [0.0, 0.0]])}
     assert judge([(judged("a", "b"), forecast)], ["a"]).wape == 0.0
     assert judge([(judged("a", "b"), forecast)], ["a", "b"]).wape == 0.5
+
+
+def test_coverage_counts_the_known_actuals_within_the_bounds() -> None:
+    low, high = np.zeros((2, 2)), np.array([[4.0, 0.0], [9.0, 5.0]])
+    assert cover([(judged("a"), {"a": (low, high)})]) == pytest.approx(2 / 3)
+    assert np.isnan(cover([]))
 
 
 def test_forecasts_find_their_series_whatever_their_order() -> None:

@@ -56,6 +56,9 @@ def test_the_demo_alone_is_compared_and_nothing_is_published(
     assert ses["skus"] == naive["skus"] == found["skus"]
     assert ets["skus"] == 5 < ses["skus"]
     assert sum(found["candidates_chosen"].values()) == 3 * found["skus"]
+    assert found["failed"] == 0
+    assert list(found["coverage"]) == ["0.8", "0.95"]
+    assert 0 < found["coverage"]["0.8"] < found["coverage"]["0.95"] <= 1
     assert found["best_single"]["entry"] == "seasonal_naive"
     assert (tmp_path / "kept" / "rivals.svg").read_text().startswith("<svg")
     assert not (tmp_path / "benchmarks").exists()
