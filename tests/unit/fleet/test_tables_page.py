@@ -11,6 +11,7 @@ from include.skufleet.fleet.components import EMPTY
 from include.skufleet.fleet.forecast import forecast_columns
 from include.skufleet.fleet.outcomes import TYPES
 from include.skufleet.fleet.progress import join_backtests
+from include.skufleet.fleet.search.judge import Standing, empty_scores
 from include.skufleet.fleet.stockouts import NO_STOCKOUTS
 
 PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
@@ -32,6 +33,8 @@ def columns(section: str) -> list[str]:
         ("Backtest", [name for name in join_backtests([]).columns if name != "baseline"] + ["lower_80", "baseline"]),
         ("Components", list(EMPTY.columns)),
         ("Stock-outs", list(NO_STOCKOUTS.columns)),
+        ("Scores of trials", list(empty_scores().columns)),
+        ("Ranking of trials", [*Standing.__annotations__, "rung", "changes"]),
     ],
 )
 def test_every_column_is_explained(section: str, written: list[str]) -> None:
