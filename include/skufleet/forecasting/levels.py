@@ -15,6 +15,7 @@ from include.skufleet.forecasting.scoring import EPOCH
 POOLED_PSEUDO_UNITS = 10.0
 STORE_PSEUDO_UNITS = 50.0
 LEAST_FACTOR = 1e-3
+SHARPNESS = 30.0  # of weights by loss
 LONGEST_STORE_SEASON = 31  # beyond it a store's own factors would rest on a few values each: pooled ones serve
 
 
@@ -53,6 +54,19 @@ def smooth_levels(units: Floats, factors: Floats, half_life: float) -> Floats:
     # After a silence of centuries both sums vanish; below this the ratio would be noise.
     valid = below > 1e-250
     return np.where(valid, above / np.where(valid, below, 1.0), np.nan)
+
+
+def weigh_by_loss(loss: Floats) -> Floats:
+    """Weights that sum to 1, in proportion to loss^-30: 5 % more loss is a quarter of the weight, near ties share.
+
+    >>> weigh_by_loss(np.array([1.0, 1.0, 2.0])).round(3).tolist(), weigh_by_loss(np.zeros(2)).tolist()
+    ([0.5, 0.5, 0.0], [0.5, 0.5])
+    """
+    least = loss.min()
+    relative = np.where(loss > 0, least / np.where(loss > 0, loss, 1.0), 1.0)
+    weights = relative**SHARPNESS
+    shares: Floats = weights / weights.sum()
+    return shares
 
 
 def season_factors(units: Floats, positions: Ints, season_length: int) -> Floats:

@@ -10,12 +10,12 @@ from forecasting_data import make_panel, rich_panel, simulate
 from include.skufleet.config import CandidateName, CandidateSettings
 from include.skufleet.errors import ConfigError
 from include.skufleet.forecasting.candidates import CANDIDATES, fallback, find_candidate, fit_candidate
-from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing, weigh_by_loss
+from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
 from include.skufleet.forecasting.candidates.theta import Theta
 from include.skufleet.forecasting.candidates.tsb import TSB
 from include.skufleet.forecasting.candidates.weekday_mean import WeekdayMean
 from include.skufleet.forecasting.demand import DemandClass
-from include.skufleet.forecasting.levels import season_factors, smooth_levels
+from include.skufleet.forecasting.levels import season_factors, smooth_levels, weigh_by_loss
 
 NAN = np.nan
 

@@ -9,13 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
-from include.skufleet.forecasting.levels import season_factors, season_positions, smooth_levels
+from include.skufleet.forecasting.levels import season_factors, season_positions, smooth_levels, weigh_by_loss
 from include.skufleet.forecasting.panel import Floats, Frequency, Panel
 
 HALF_LIVES: dict[Frequency, tuple[float, ...]] = {"D": (7.0, 14.0, 28.0, 56.0, 112.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
 LONGEST_HISTORY = 1095
 YEAR = 364  # of days, or seven of weeks: losses over more would lean on sales of long ago
-SHARPNESS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +69,3 @@ def score_half_lives(units: Floats, factors: Floats, grid: Sequence[float], *, l
         errors = (levels[:, :-lag] * factors[:, lag:] - units[:, lag:])[:, -YEAR:]
         loss[row] = np.square(np.nan_to_num(errors)).sum()
     return last, loss
-
-
-def weigh_by_loss(loss: Floats) -> Floats:
-    """Weights that sum to 1, in proportion to loss^-30: 5 % more loss is a quarter of the weight, near ties share.
-
-    >>> weigh_by_loss(np.array([1.0, 1.0, 2.0])).round(3).tolist(), weigh_by_loss(np.zeros(2)).tolist()
-    ([0.5, 0.5, 0.0], [0.5, 0.5])
-    """
-    least = loss.min()
-    relative = np.where(loss > 0, least / np.where(loss > 0, loss, 1.0), 1.0)
-    weights = relative**SHARPNESS
-    shares: Floats = weights / weights.sum()
-    return shares

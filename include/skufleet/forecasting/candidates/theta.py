@@ -12,9 +12,8 @@ from include.skufleet.forecasting.candidates.smoothing import (
     HALF_LIVES,
     LONGEST_HISTORY,
     score_half_lives,
-    weigh_by_loss,
 )
-from include.skufleet.forecasting.levels import season_factors, season_positions
+from include.skufleet.forecasting.levels import season_factors, season_positions, weigh_by_loss
 from include.skufleet.forecasting.panel import Floats, Panel
 
 MOST_CHANGE = 0.5  # relative, over one horizon

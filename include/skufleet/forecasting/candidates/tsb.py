@@ -9,8 +9,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
-from include.skufleet.forecasting.candidates.smoothing import weigh_by_loss
-from include.skufleet.forecasting.levels import season_factors, season_positions
+from include.skufleet.forecasting.levels import season_factors, season_positions, weigh_by_loss
 from include.skufleet.forecasting.panel import Bools, Floats, Panel
 
 LONGEST_HISTORY = 728

@@ -155,7 +155,7 @@ class _Fit:
         """Levels and what follows from them, with everything else known."""
         half_lives, block = self.settings.half_lives, YEAR_BLOCK[self.frequency]
         expected = self._mask(self._calendar() * self.ratios * self._price())
-        level = terms.mix_levels(self.units, expected, half_lives)
+        level = terms.mix_levels(self.units, expected, half_lives, lag=max(1, self.panel.horizon // 4))
         return Profile(
             design=self.design,
             coefficients=self.coefficients,

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.skufleet.forecasting.calendar import Ints
-from include.skufleet.forecasting.levels import decay
+from include.skufleet.forecasting.levels import decay, weigh_by_loss
 from include.skufleet.forecasting.panel import Floats, Panel
 
+YEAR = 364
+TRUST = 0.5  # in which half-life was best; the rest of the weight is shared alike
 SHORT_HISTORY = 28.0  # known periods below which a store's level leans on the other stores'
 LEAN_PERIODS = 3.0
 ELASTICITY_RANGE = (-6.0, 1.0)
@@ -33,23 +35,37 @@ def divide(above: Floats, below: Floats) -> Floats:
     return np.where(valid, above / np.where(valid, below, 1.0), 0.0)
 
 
-def mix_levels(units: Floats, expected: Floats, half_lives: Sequence[float]) -> Floats:
-    """Level of each store (S,): mean over half-lives of weighted units over weighted expectation.
+def mix_levels(units: Floats, expected: Floats, half_lives: Sequence[float], lag: int) -> Floats:
+    """Level of each store (S,): a mean over half-lives of weighted units over weighted expectation.
 
-    A store with fewer than 28 known periods leans on the mean of the stores' levels, the more the shorter it is known:
-    a store opened yesterday starts with what the others sell.
+    A half-life weighs by how well its levels, of all stores, forecast ``lag`` periods ahead over the last year
+    (``levels.weigh_by_loss``): in near ties, which sparse sales give, all weigh the same. A store with fewer than 28
+    known periods leans on the mean of the stores' levels, the more the shorter it is known: a store opened yesterday
+    starts with what the others sell.
     """
+    sums, loss = [], np.zeros(len(half_lives))
+    recent = slice(max(lag, expected.shape[1] - YEAR), None)
+    later = slice(recent.start - lag, expected.shape[1] - lag)
+    for row, value in enumerate(half_lives):
+        above, below = decay(units, value), decay(expected, value)
+        sums.append((above[:, -1], below[:, -1]))
+        errors = divide(above[:, later], below[:, later]) * expected[:, recent] - units[:, recent]
+        loss[row] = np.square(errors).sum()
+    weights = TRUST * weigh_by_loss(loss) + (1.0 - TRUST) / loss.size
     known = np.asarray((expected > 0).sum(axis=1), dtype=float)
-    sums = [(decay(units, value)[:, -1], decay(expected, value)[:, -1]) for value in half_lives]
-    alone: Floats = np.mean([divide(above, below) for above, below in sums], axis=0)
+    alone = _weighted(weights, [divide(above, below) for above, below in sums])
     lean = LEAN_PERIODS * np.clip(1.0 - known / SHORT_HISTORY, 0.0, 1.0)
     if not lean.any() or not (known > 0).any():
         return alone
-    weight = known / max(known.sum(), 1)
-    usual = float((alone * weight).sum())
+    usual = float((alone * known).sum() / known.sum())
     typical = divide(expected.sum(axis=1), known) * lean
-    leaning = np.mean([divide(above + typical * usual, below + typical) for above, below in sums], axis=0)
+    leaning = _weighted(weights, [divide(above + typical * usual, below + typical) for above, below in sums])
     return np.where((lean > 0) & (known > 0), leaning, alone)
+
+
+def _weighted(weights: Floats, levels: Sequence[Floats]) -> Floats:
+    mean: Floats = weights @ np.stack(levels)
+    return mean
 
 
 def store_season(units: Floats, expected: Floats, positions: Ints, length: int, pseudo_units: float) -> Floats:
