@@ -129,14 +129,15 @@ def choose_cutoffs(panel: Panel, *, windows: int, step: int, horizon: int) -> li
     """Periods known at each cutoff, oldest first: as many of ``windows`` as the history allows, perhaps none.
 
     The last window ends with the panel or, if nothing is known of its last ``horizon`` periods, with the last known
-    period. A window needs one season of periods and a known value before it, and a known value within it.
+    period. A window needs a known value before it and within it, and before it one season of periods or, where that is
+    less, two horizons: enough to tell candidates apart, if not to know a year's season.
     """
     known = np.asarray((~np.isnan(panel.units)).any(axis=0))
     if not known.any():
         return []
     end = known.size if known[-horizon:].any() else int(np.flatnonzero(known)[-1]) + 1
     first = int(np.argmax(known))
-    least = max(panel.season_length, first + 1)
+    least = max(min(panel.season_length, 2 * horizon), first + 1)
     cutoffs = [end - horizon - step * back for back in range(windows)]
     return [cutoff for cutoff in reversed(cutoffs) if cutoff >= least and known[cutoff : cutoff + horizon].any()]
 

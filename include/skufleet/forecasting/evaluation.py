@@ -18,7 +18,7 @@ from include.skufleet.forecasting.candidates import CANDIDATES, Fitted, combine,
 from include.skufleet.forecasting.demand import DemandClass, classify_demand
 from include.skufleet.forecasting.halving import Agenda, Halving, plan_trials
 from include.skufleet.forecasting.intervals import bound_windows, fit_intervals
-from include.skufleet.forecasting.panel import Floats, Panel
+from include.skufleet.forecasting.panel import Floats, Frequency, Panel
 from include.skufleet.forecasting.selection import (
     ENSEMBLE,
     choose_candidate,
@@ -133,7 +133,9 @@ def evaluate(
         coverage=dict.fromkeys(JUDGED_LEVELS, float("nan")),
     )
     reason = _explain(panel, evaluation, own, catalogue)
-    return replace(evaluation, reason=reason, **_judge_intervals(evaluation, catalogue.intervals.levels))
+    return replace(
+        evaluation, reason=reason, **_judge_intervals(evaluation, catalogue.intervals.levels, panel.frequency)
+    )
 
 
 def _plan(
@@ -175,13 +177,13 @@ def _count_seconds_saved(agenda: Agenda, backtest: Backtest) -> float:
     return sum(agenda.seconds[name] * count for name, count in fits.items())
 
 
-def _judge_intervals(evaluation: Evaluation, levels: Sequence[float]) -> dict[str, Any]:
+def _judge_intervals(evaluation: Evaluation, levels: Sequence[float], frequency: Frequency) -> dict[str, Any]:
     """Fields ``bounds`` and ``coverage`` of the evaluation."""
     backtest, chosen = evaluation.backtest, evaluation.chosen
     if chosen is None or not levels:
         return {}
     wanted = sorted({*levels, *JUDGED_LEVELS})
-    bounds = bound_windows(backtest.y, backtest.forecasts[chosen], wanted, evaluation.demand_class)
+    bounds = bound_windows(backtest.y, backtest.forecasts[chosen], wanted, evaluation.demand_class, frequency)
     percents = {level: round(100 * level) for level in wanted}
     judged = len(backtest.cutoffs) > 1
     return {
@@ -205,9 +207,10 @@ def _explain(panel: Panel, evaluation: Evaluation, own: Mapping[str, Scores], ca
         made_of = f" of {' and '.join(evaluation.members)}" if chosen == ENSEMBLE else ""
         return f"{chosen}{made_of} by {metric} over {len(backtest.cutoffs)} window(s): {values}"
     if len(backtest.cutoffs) == 0:
+        before = min(panel.season_length, 2 * catalogue.horizon)
         return (
             f"no backtest window fits: {panel.dates.size} periods of history; "
-            f"a window needs {panel.season_length} known ahead of it and {catalogue.horizon} in it"
+            f"a window needs {before} known ahead of it and {catalogue.horizon} in it"
         )
     return "every candidate failed: " + "; ".join(f"{name}: {error}" for name, error in backtest.errors.items())
 
@@ -246,5 +249,5 @@ def fall_back(panel: Panel, catalogue: Catalogue) -> Fitted:
 
 def _with_intervals(model: Fitted, y: Floats, y_hat: Floats, catalogue: Catalogue, demand_class: DemandClass) -> Fitted:
     levels = catalogue.intervals.levels
-    given = fit_intervals(y, y_hat, levels, demand_class) if levels else None
+    given = fit_intervals(y, y_hat, levels, demand_class, model.artifact["frequency"]) if levels else None
     return Fitted({**model.artifact, "intervals": given})

@@ -11,7 +11,7 @@ column per flag. What is absent or empty counts as: the last known price, no eve
 
 A forecast is a product of factors: the first is in units, the others are ratios. ``KINDS`` says which factors a kind
 of model has, ``components`` shows them row by row. ``intervals`` may be absent: then there are point forecasts only.
-It holds ``levels, unit, shift, slope, dispersion, one_tail, two_tails``: see ``count_bounds``.
+It holds ``levels, unit, whole, shift, slope, dispersion, one_tail, two_tails``: see ``count_bounds``.
 """
 
 import json
@@ -294,7 +294,7 @@ def _profile(parameters: Json, inputs: Inputs) -> Factors:
             flag = inputs.flags[name]
             size = _of_store(effect["region"], region) + effect["weekend"] * is_weekend(inputs.date)
             factors[_free_name(factors, name)] = _ratio(size * flag) * _of_store(effect["store"], store) ** flag
-    for name, weight in parameters["events"].items():
+    for name, weight in _flatten(parameters["events"]).items():
         if name in inputs.events:
             factors[_free_name(factors, name)] = _ratio(weight * inputs.events[name])
     if parameters["price"]:
@@ -307,6 +307,15 @@ def _profile(parameters: Json, inputs: Inputs) -> Factors:
     if parameters["outage"]:
         factors["back on sale"] = _return_after_outage(parameters["outage"], inputs)
     return _cap(factors, _of_store(parameters["cap"], store))
+
+
+def _flatten(effects: Json) -> dict[str, float]:
+    """Name -> effect, where an event's own day (``""``) and the days around it may be kept together."""
+    flat: dict[str, float] = {}
+    for name, effect in effects.items():
+        around = effect if isinstance(effect, Mapping) else {"": effect}
+        flat |= {f"{name} {days}".rstrip(): value for days, value in around.items()}
+    return flat
 
 
 def _return_after_outage(outage: Json, inputs: Inputs) -> Array:
@@ -428,28 +437,30 @@ def intervals(artifact: Json, expected: Array, inputs: Inputs) -> dict[str, Arra
 
 
 def count_bounds(given: Json, expected: Array) -> list[tuple[Array, Array]]:
-    """Lower and upper bound for each level, the narrowest first: whole multiples of ``unit`` around ``expected``.
+    """Lower and upper bound for each level, the narrowest first, around ``expected``.
 
-    Units sold are taken for counts with mean m = ``shift`` + ``slope`` x expected and variance
-    m + ``dispersion`` m^2. ``two_tails`` holds each level's normal quantile with half of the rest in either tail,
-    ``one_tail`` the one with all of it above: where zero sales are likely nothing is left to cut off below.
+    Sales are taken for multiples of ``unit``, as many as a count with mean m, m times the unit being ``shift`` +
+    ``slope`` x expected, and with variance m + ``dispersion`` m^2. ``two_tails`` holds each level's normal quantile
+    with half of the rest in either tail, ``one_tail`` the one with all of it above: where zero sales are likely
+    nothing is left to cut off below. Bounds are whole multiples of the unit if ``whole``.
     """
-    mean = (given["shift"] + given["slope"] * expected) / given["unit"]
-    ranges = (
-        count_range(mean, given["dispersion"], one, two)
-        for one, two in zip(given["one_tail"], given["two_tails"], strict=True)
-    )
     unit = given["unit"]
-    return [(np.minimum(lower * unit, expected), np.maximum(upper * unit, expected)) for lower, upper in ranges]
+    mean, bounds = (given["shift"] + given["slope"] * expected) / unit, []
+    for one, two in zip(given["one_tail"], given["two_tails"], strict=True):
+        lower, upper = count_range(mean, given["dispersion"], one, two)
+        if given["whole"]:
+            lower, upper = np.ceil(lower - 1e-9) + 0.0, np.floor(upper + 1e-9)
+        bounds.append((np.minimum(lower * unit, expected), np.maximum(upper * unit, expected)))
+    return bounds
 
 
 def count_range(mean: Array, dispersion: float, one: Any, two: Any) -> tuple[Array, Array]:
-    """The least and the largest count within the normal quantiles ``one`` (all cut above) and ``two`` (either side)."""
+    """Where counts lie within the normal quantiles ``one`` (all cut above) and ``two`` (either side); not rounded."""
     root, centre = cube_root(mean, dispersion)
     least = -score_count(0.0, mean, root, centre)  # with the upper bound here, as much is above as zero has below
     size, tails = mean + 0.5, (-two, np.clip(least, one, two))
     below, above = (size * np.maximum(centre + tail / root, 0.0) ** 3 for tail in tails)
-    return np.maximum(np.ceil(below - 1.0 - 1e-9), 0.0), np.floor(above + 1e-9)
+    return np.maximum(below - 1.0, 0.0), above
 
 
 def cube_root(mean: Array, dispersion: float) -> tuple[Array, Array]:
@@ -544,10 +555,9 @@ def _read(artifact: Json, frame: pd.DataFrame) -> Inputs:
 
 def _effects(parameters: Json, what: str) -> list[str]:
     """Names of the events or flags that the model, or a member of it, has an effect of."""
-    found = dict.fromkeys(parameters.get(what, ()))
-    for member in parameters.get("members", ()):
-        found |= dict.fromkeys(member["parameters"].get(what, ()))
-    return list(found)
+    models = (parameters, *(member["parameters"] for member in parameters.get("members", ())))
+    effects = (model.get(what, {}) for model in models)
+    return list(dict.fromkeys(name for found in effects for name in (_flatten(found) if what == "events" else found)))
 
 
 def _read_dates(artifact: Json, column: Any) -> Array:

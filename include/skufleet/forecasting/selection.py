@@ -56,7 +56,7 @@ INFORMED_RARELY: Mapping[str, float] = {
     "weekday_mean": 0.05,
     "seasonal_naive": 0.3,
 }
-ALONE: Mapping[str, float] = {
+ALONE_OFTEN: Mapping[str, float] = {
     "exponential_smoothing": 0.0,
     "theta": 0.002,
     "tsb": 0.005,
@@ -67,7 +67,7 @@ ALONE: Mapping[str, float] = {
     "weekday_mean": 0.04,
     "seasonal_naive": 0.3,
 }
-ALONE_LUMPY: Mapping[str, float] = {**ALONE, "tsb": -0.003}
+ALONE_RARELY: Mapping[str, float] = {**ALONE_OFTEN, "tsb": -0.003}
 UNKNOWN = 0.05
 SPREAD = 0.03  # standard deviation of SKUs' true log ratios around these
 INFLATION = 3.0  # of the variance between store windows: stores share their days
@@ -82,10 +82,8 @@ def find_handicaps(names: Iterable[str], demand_class: DemandClass, *, informed:
         informed: something but the calendar's dates is known of its days: prices, events or flags.
     """
     often = demand_class in {"smooth", "erratic"}
-    if informed:
-        table = INFORMED_OFTEN if often else INFORMED_RARELY
-    else:
-        table = ALONE_LUMPY if demand_class == "lumpy" else ALONE
+    known, alone = (INFORMED_OFTEN, ALONE_OFTEN) if often else (INFORMED_RARELY, ALONE_RARELY)
+    table = known if informed else alone
     return dict(sorted(((name, table.get(name, UNKNOWN)) for name in names), key=lambda item: (item[1], item[0])))
 
 

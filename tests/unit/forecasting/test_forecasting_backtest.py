@@ -32,6 +32,12 @@ def test_windows_end_with_the_panel_and_as_many_are_used_as_fit():
     assert choose_cutoffs(panel, windows=3, step=1, horizon=58) == []
 
 
+def test_before_a_window_two_horizons_will_do_where_the_season_is_longer():
+    panel = make_panel(np.ones((1, 60)), frequency="W", season_length=52)
+    assert choose_cutoffs(panel, windows=9, step=8, horizon=8) == [20, 28, 36, 44, 52]
+    assert choose_cutoffs(panel, windows=9, step=30, horizon=30) == []
+
+
 def test_windows_end_with_the_last_known_value_where_nothing_was_delivered_since():
     units = np.ones((1, 60))
     units[0, 40:] = np.nan

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from include.skufleet.forecasting import scoring
 from include.skufleet.forecasting.candidates import fit_candidate
-from include.skufleet.forecasting.intervals import _score, _to_one_tail, bound_windows, find_unit, fit_intervals
+from include.skufleet.forecasting.intervals import _score, _to_one_tail, bound_windows, fit_intervals
 from include.skufleet.forecasting.scoring import count_bounds, count_range
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -95,6 +95,16 @@ def test_the_score_is_the_least_quantile_whose_bounds_cover_the_actual():
         assert (covered == expected)[inside & (two > 0.01)].all()
 
 
+def test_rare_sales_of_weights_are_covered_though_most_days_sell_none():
+    mean = uneven_means(20_000, 0.1, 1.5)
+    y = simulate_counts(mean, 0.3) * 0.25 + 0.0
+    mean *= 0.25
+    found = fit_intervals(y[:4000], mean[:4000], (0.8, 0.95), "intermittent")
+    assert 0.2 <= found["unit"] <= 0.3
+    for level, (lower, upper) in zip((0.8, 0.95), count_bounds(found, mean[4000:]), strict=True):
+        assert ((lower <= y[4000:]) & (y[4000:] <= upper)).mean() == pytest.approx(level, abs=0.03)
+
+
 def test_without_any_error_to_learn_from_the_class_decides_how_wide_bounds_are():
     widths = {}
     for demand_class in ("smooth", "lumpy"):
@@ -118,10 +128,9 @@ def test_weights_in_kilograms_have_bounds_finer_than_a_kilogram():
     rng = np.random.default_rng(2)
     y, y_hat = np.round(rng.gamma(8.0, 0.1, 500), 3), np.full(500, 0.8)
     found = fit_intervals(y, y_hat, (0.8,), "smooth")
-    assert found["unit"] == 0.001
+    assert (found["unit"], found["whole"]) == (0.008, False)
     ((lower, upper),) = count_bounds(found, np.array([0.8]))
     assert 0.3 < lower[0] < 0.6 < 1.0 < upper[0] < 1.4
-    assert find_unit(np.array([2.0, 4.0])) == 1.0
 
 
 @settings(max_examples=30, deadline=None)
