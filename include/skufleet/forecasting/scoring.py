@@ -283,11 +283,11 @@ def _profile(parameters: Json, inputs: Inputs) -> Factors:
         factors["weekday" if length == "7" and inputs.frequency == "D" else "season"] = (
             ratio if own is None else ratio * _at(own, store, position)
         )
-    waves = month_waves(inputs.date, inputs.frequency)
-    linear = waves @ np.asarray(parameters["month"], dtype=float)
-    if parameters["regional_month"]:
-        own = np.asarray(parameters["regional_month"], dtype=float)
-        linear = linear + (waves[..., : own.shape[1]] * own[region]).sum(axis=-1)
+    # Added up column by column, so that the sums do not depend on how many rows are asked for at once.
+    waves = np.moveaxis(month_waves(inputs.date, inputs.frequency), -1, 0)
+    linear = sum((weight * wave for weight, wave in zip(parameters["month"], waves, strict=True)), np.zeros(1))
+    for wave, weights in zip(waves, zip(*(parameters["regional_month"] or ()), strict=True), strict=False):
+        linear = linear + _at(weights, region) * wave
     factors["day of month" if inputs.frequency == "D" else "week of month"] = _ratio(linear)
     for name, effect in parameters["flags"].items():
         if name in inputs.flags:

@@ -13,7 +13,7 @@ from include.skufleet.forecasting.panel import Floats, Panel
 from include.skufleet.forecasting.profile.fitting import FitSettings, Profile, fit_profile
 
 HALF_LIVES = {"D": (5.0, 10.0, 20.0, 40.0, 80.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
-SMALLEST_EFFECT = 0.01  # an event that moves sales by less is left out of the artifact
+SMALLEST_EFFECT = 0.02  # an event that moves sales by less is left out of the artifact
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,7 @@ def _parameters(profile: Profile, guard: float) -> dict[str, Any]:
         "month": [_short(value) for value in profile.of_group("month").values()],
         "regional_month": _by_region(profile.of_group("regional_month"), count),
         "flags": _flags(profile, count),
-        "events": {
-            name: _short(value) for name, value in profile.of_group("event").items() if abs(value) >= SMALLEST_EFFECT
-        },
+        "events": _events(profile),
         "price": _short(profile.elasticity) if prices is not None else 0.0,
         "usual_price": _once(np.nan_to_num(prices.usual)) if prices is not None else [0.0],
         "last_price": _once(np.nan_to_num(prices.last)) if prices is not None else [0.0],
@@ -130,6 +128,17 @@ def _flags(profile: Profile, count: int) -> dict[str, dict[str, Any]]:
         }
         for name, effect in profile.of_group("flag").items()
     }
+
+
+def _events(profile: Profile) -> dict[str, dict[str, float]]:
+    """Event -> days around it (``""``: its own) -> effect; the names of days repeat, those of events need not."""
+    events: dict[str, dict[str, float]] = {}
+    for name, value in profile.of_group("event").items():
+        if abs(value) >= SMALLEST_EFFECT:
+            event, _, days = name.rpartition(" ")
+            event, days = (event, days) if event and days[0] in "+-" else (name, "")
+            events.setdefault(event, {})[days] = round(value, 2)
+    return events
 
 
 def _short(value: float) -> float:

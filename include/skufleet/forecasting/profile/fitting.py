@@ -195,8 +195,6 @@ class _Fit:
     def _by_region(self, values: Floats) -> Floats:
         """(S, T) to (R, T)."""
         count = len(self.design.regional)
-        if count == 1:
-            return values.sum(axis=0, keepdims=True)
         return np.stack([values[self.design.regions == region].sum(axis=0) for region in range(count)])
 
 
