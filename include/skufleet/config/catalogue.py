@@ -137,7 +137,14 @@ class Catalogue(Model):
     schedule: Text | None = "0 3 * * *"
     known_future: tuple[Literal["price", "events", "flags"], ...] = ()
     hierarchy: tuple[Name, ...] = ()
-    candidates: tuple[CandidateName, ...] = ("seasonal_naive", "exponential_smoothing", "tsb", "poisson_regression")
+    candidates: tuple[CandidateName, ...] = (
+        "seasonal_naive",
+        "exponential_smoothing",
+        "tsb",
+        "poisson_regression",
+        "profile",
+        "ensemble",
+    )
     settings: CandidateSettings = CandidateSettings()
     landing: Landing
     validation: Validation = Validation()
@@ -200,3 +207,8 @@ class Catalogue(Model):
     def step(self) -> int:
         """Periods between two cutoffs of the backtest: the horizon where the file does not say."""
         return self.backtest.step or self.horizon
+
+    @property
+    def pools_departments(self) -> bool:
+        """Whether a candidate borrows from its department."""
+        return "profile" in self.candidates and self.settings.profile.pooling > 0

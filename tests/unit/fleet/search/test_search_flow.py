@@ -233,8 +233,8 @@ def test_a_catalogue_without_a_sku_to_try_on_is_refused_with_what_became_of_its_
 
 
 def test_skus_that_no_window_fits_are_left_out() -> None:
-    """32 days are enough to train on, and not enough for a window of 7 with a season of 30 before it."""
-    fleet = SmallFleet.open(season_length=30)
+    """32 days are enough to train on, and not enough for a window of 20 with a season of 30 before it."""
+    fleet = SmallFleet.open(season_length=30, horizon=20)
     fleet.deliver([*weekly("LONG"), *weekly("SHORT", days=range(DAYS - 32, DAYS))])
     search = SmallSearch.of(fleet, held_back=1, space=SPACE)
     search.plan()
