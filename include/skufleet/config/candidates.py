@@ -78,7 +78,7 @@ class ProfileSettings(Model):
 
     half_lives: HalfLives | None = None
     ridge: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    store_pseudo_units: Annotated[float, Field(gt=0, le=1e9)] = 50.0
+    store_pseudo_units: Annotated[float, Field(gt=0, le=1e9)] = 25.0
     elasticity: Annotated[float, Field(ge=-6, le=1)] = -1.0
     elasticity_weight: Annotated[float, Field(gt=0, le=1e9)] = 5.0
     pooling: Share = 0.5

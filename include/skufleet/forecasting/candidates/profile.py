@@ -46,7 +46,7 @@ class ProfileModel:
 
     half_lives: tuple[float, ...] | None = None
     ridge: float = 1.0
-    store_pseudo_units: float = 50.0
+    store_pseudo_units: float = 25.0
     elasticity: float = -1.0
     elasticity_weight: float = 5.0
     pooling: float = 0.5
@@ -65,7 +65,9 @@ class ProfileModel:
                 pooling=self.pooling,
             ),
         )
-        return pack(self.name, panel, _parameters(profile, self.guard))
+        borrowed = panel.priors[-1] if panel.priors and self.pooling > 0 else None
+        origin = None if borrowed is None else {"department": borrowed.department, "as_of": borrowed.as_of}
+        return pack(self.name, panel, {**_parameters(profile, self.guard), "prior": origin})
 
 
 def _parameters(profile: Profile, guard: float) -> dict[str, Any]:
