@@ -1,8 +1,9 @@
 """Retrain one demand model per SKU, for the whole catalogue.
 
 **Flow**: `ingest` what has landed since the last run → `plan` which SKUs to train, packed into chunks of like cost →
-`retrain`, one mapped task per chunk: validate, backtest, train and register each of its SKUs → `promote` what beats
-the baseline and is no worse than production → `forecast` with what is in production → `report`.
+`departments`: what the calendar does to the sales of each department, for its SKUs to borrow from (skipped where no
+candidate does) → `retrain`, one mapped task per chunk: validate, backtest, train and register each of its SKUs →
+`promote` what beats the baseline and is no worse than production → `forecast` with what is in production → `report`.
 
 **Schedule**: from the catalogue file (daily by default), no catch-up, one run at a time.
 
@@ -12,7 +13,7 @@ the baseline and is no worse than production → `forecast` with what is in prod
 that is tried again makes no second version of a SKU that it had registered. Transient errors are retried with backoff
 spread over the chunks; bad configuration and bad data are not retried. One SKU that fails is recorded, the others go
 on; a chunk that fails for good leaves its SKUs in production as they were and turns the run red at `report`, after the
-rest of the fleet was served.
+rest of the fleet was served. Where `departments` fails for good, each SKU is trained on its own, as the report says.
 
 One Dag per file in `include/catalogues/`; a file that is wrong shows as an import error of `dags/catalogues.py`.
 """
@@ -67,7 +68,13 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             """Choose the SKUs to train and pack them into chunks of like cost."""
             return tasks.plan(current_run(catalogue.name), ingested)
 
-        @fleet_task(map_index_template="{{ label }}")
+        @fleet_task()
+        def departments() -> dict[str, Any]:
+            """Fit what the calendar does to each department's sales, for its SKUs to borrow from."""
+            return tasks.departments(current_run(catalogue.name))
+
+        # Without a plan there is nothing to map over; without the departments SKUs are trained all the same.
+        @fleet_task(map_index_template="{{ label }}", trigger_rule=TriggerRule.ALL_DONE)
         def retrain(chunk: str, label: str) -> dict[str, Any]:
             """Validate, backtest, train and register every SKU of one chunk."""
             return tasks.retrain(current_run(catalogue.name), chunk, label)
@@ -88,7 +95,8 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             return tasks.report(current_run(catalogue.name), f"retrain_{catalogue.name}")
 
         planned = plan(ingest())
-        retrain.expand_kwargs(planned) >> promote() >> forecast() >> report()
+        chunks = retrain.expand_kwargs(planned)
+        planned >> departments() >> chunks >> promote() >> forecast() >> report()
 
     return retrain_catalogue()
 

@@ -66,9 +66,18 @@ def test_every_task_retries_with_spread_backoff_and_has_a_timeout(dag_bag) -> No
 def test_the_flow_is_one_line_and_only_the_chunks_are_mapped(dag_bag) -> None:
     for dag in dags_that(dag_bag, "retrain"):
         order = [task.task_id for task in dag.topological_sort()]
-        assert order == ["ingest", "plan", "retrain", "promote", "forecast", "report"]
+        assert order == ["ingest", "plan", "departments", "retrain", "promote", "forecast", "report"]
         assert [task.task_id for task in dag.tasks if task.is_mapped] == ["retrain"]
         assert dag.get_task("retrain").map_index_template == "{{ label }}"
+
+
+def test_no_sku_is_lost_with_the_stage_of_the_departments(dag_bag) -> None:
+    """The chunks wait for it and start whatever became of it; without a plan Airflow has nothing to map them over."""
+    for dag in dags_that(dag_bag, "retrain"):
+        assert dag.get_task("departments").upstream_task_ids == {"plan"}
+        assert dag.get_task("departments").trigger_rule == TriggerRule.ALL_SUCCESS
+        assert dag.get_task("retrain").upstream_task_ids == {"plan", "departments"}
+        assert dag.get_task("retrain").trigger_rule == TriggerRule.ALL_DONE
 
 
 def test_a_search_maps_its_trials_rung_by_rung_and_judges_whatever_failed(dag_bag) -> None:

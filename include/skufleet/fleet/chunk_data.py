@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.departments import pool, read_priors
+from include.skufleet.fleet.layout import Layout
 from include.skufleet.fleet.run import Run
-from include.skufleet.forecasting.building import build_panels
 from include.skufleet.forecasting.panel import Panel
 from include.skufleet.lake.history import read_history, read_prices
-from include.skufleet.lake.index import read_trading_dates
 from include.skufleet.quality.records import Verdict
 from include.skufleet.quality.validate import validate_chunk
 
@@ -39,10 +39,16 @@ class ChunkData:
 
 
 def load_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> ChunkData:
-    """Read a chunk's buckets as of the run's date at the plan's table version, validate, and lay out as panels."""
+    """Read a chunk's buckets as of the run's date at the plan's table version, validate, and lay out as panels.
+
+    The panels have the profiles of their departments, where the run has fitted any.
+    """
     manifest = clients.store.get_json(f"{run.chunk_folder(chunk)}/manifest.json")
     ingested = clients.store.get_json(run.plan_key)["ingested"]
-    return load_skus(clients, catalogue, run.as_of, ingested, manifest["skus"], manifest["buckets"])
+    data = load_skus(clients, catalogue, run.as_of, ingested, manifest["skus"], manifest["buckets"])
+    priors = read_priors(clients.store, run)
+    pooled = {sku: pool(panel, priors, data.skus[sku]["department"]) for sku, panel in data.panels.items()}
+    return replace(data, panels=pooled)
 
 
 def load_skus(
@@ -63,6 +69,7 @@ def load_skus(
         skus: what the plan knows of each SKU.
         buckets: the buckets of the history that they are in.
     """
+    layout = Layout.read(clients, catalogue, as_of, ingested)
     history = read_history(
         clients.store, catalogue, version=ingested["table_version"], as_of=as_of, buckets=buckets, skus=list(skus)
     )
@@ -71,28 +78,21 @@ def load_skus(
         limits=catalogue.validation,
         as_of=as_of,
         planned=list(skus),
-        newest=_newest(_read_trading_dates(clients, ingested, as_of)),
+        newest=layout.newest,
         frequency=catalogue.frequency,
         gaps=catalogue.landing.sales.gaps,
     )
     usable = _with_usable_rows_of_quarantined(verdict, history, catalogue)
-    panels = lay_out(clients, catalogue, as_of, ingested, usable, buckets)
+    panels = lay_out(clients, layout, ingested, usable, buckets)
     return ChunkData(skus=skus, table_version=ingested["table_version"], verdict=verdict, panels=panels)
 
 
 def lay_out(
-    clients: Clients,
-    catalogue: Catalogue,
-    as_of: date,
-    ingested: Mapping[str, Any],
-    usable: pd.DataFrame,
-    buckets: Sequence[int],
+    clients: Clients, layout: Layout, ingested: Mapping[str, Any], usable: pd.DataFrame, buckets: Sequence[int]
 ) -> dict[str, Panel]:
     """One panel per SKU of validated rows (``sku, store, date, units, price``), with what is known ahead."""
-    calendar, landing = _read_calendar(clients, ingested), catalogue.landing
-    trading_dates = _read_trading_dates(clients, ingested, as_of)
-    prices = None
-    if landing.prices and "price" in catalogue.known_future:
+    catalogue, prices = layout.catalogue, None
+    if catalogue.landing.prices and "price" in catalogue.known_future:
         prices = read_prices(
             clients.store,
             catalogue,
@@ -100,32 +100,7 @@ def lay_out(
             buckets=buckets,
             skus=[str(sku) for sku in usable["sku"].unique()],
         )
-    return build_panels(
-        usable,
-        as_of=as_of,
-        horizon=catalogue.horizon,
-        frequency=catalogue.frequency,
-        season_length=catalogue.season_length,
-        gaps=landing.sales.gaps,
-        calendar=calendar,
-        events=landing.calendar.events if landing.calendar else (),
-        windows=landing.calendar.windows if landing.calendar else {},
-        flags=landing.calendar.flags if landing.calendar else {},
-        closed=landing.calendar.closed if landing.calendar else None,
-        prices=prices,
-        trading_dates=trading_dates,
-        last_date=_newest(trading_dates),
-        known_future=catalogue.known_future,
-    )
-
-
-def _read_trading_dates(clients: Clients, ingested: Mapping[str, Any], as_of: date) -> pd.Series:
-    stamps = pd.to_datetime(read_trading_dates(clients.store, ingested["dates_key"]))
-    return stamps[stamps <= pd.Timestamp(as_of)]
-
-
-def _newest(trading_dates: pd.Series) -> date | None:
-    return trading_dates.max().date() if len(trading_dates) else None
+    return layout.build(usable, prices)
 
 
 def _with_usable_rows_of_quarantined(verdict: Verdict, history: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
@@ -136,8 +111,3 @@ def _with_usable_rows_of_quarantined(verdict: Verdict, history: pd.DataFrame, ca
     rows = history[history["sku"].isin(aside)]
     usable = rows[rows["units"].between(0, catalogue.validation.max_units)]
     return pd.concat([verdict.clean, usable.drop_duplicates(["sku", "store", "date"], keep="last")], ignore_index=True)
-
-
-def _read_calendar(clients: Clients, ingested: Mapping[str, Any]) -> pd.DataFrame | None:
-    key = ingested.get("calendar_key")
-    return clients.store.get_frame(key) if key else None

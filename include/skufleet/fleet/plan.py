@@ -96,6 +96,12 @@ def find_skus(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mappin
     return Selection(planned, left_out, texts)
 
 
+def find_departments(clients: Clients, catalogue: Catalogue, ingested: Mapping[str, Any]) -> dict[str, str]:
+    """SKU -> its department, for every SKU that the catalogue lists; empty where it has no attributes."""
+    groups = _read_groups(clients, catalogue, ingested)
+    return {} if groups is None else {str(sku): str(name) for sku, name in groups["department"].items()}
+
+
 def select_skus(known: Sequence[str], wanted: Iterable[str], catalogue: str) -> list[str]:
     """The SKUs that the codes and shell patterns select, in the catalogue's order; all where none is given.
 

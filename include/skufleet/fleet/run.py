@@ -38,6 +38,11 @@ class RunKeys:
         return f"{self.folder}/plan.json"
 
     @property
+    def departments_key(self) -> str:
+        """The profiles of the departments; there is none where no candidate borrows from them."""
+        return f"{self.folder}/departments.json"
+
+    @property
     def results_key(self) -> str:
         """One row per SKU of the run: ``outcomes.SkuOutcome``."""
         return f"{self.folder}/results.parquet"

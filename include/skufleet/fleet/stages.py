@@ -10,7 +10,7 @@ from typing import Any
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
 
-STAGES = ("ingest", "plan", "retrain", "promote", "forecast", "report")
+STAGES = ("ingest", "plan", "departments", "retrain", "promote", "forecast", "report")
 
 
 @contextmanager

@@ -40,6 +40,19 @@ def plan(run: Run, ingested: dict[str, Any]) -> list[dict[str, str]]:
         return plan_run(clients, catalogue, run, ingested)
 
 
+def departments(run: Run) -> dict[str, Any]:
+    """Fit the profiles of the departments; skipped for a dry run and where no candidate borrows from them."""
+    catalogue = find_catalogue(run.catalogue)
+    _skip_unpooled(run, catalogue)
+    from include.skufleet.fleet.departments import write_departments
+
+    clients, _ = _open(run)
+    with _timed(clients, run, "departments"):
+        summary = write_departments(clients, catalogue, run, run.as_of)
+    log.info("Departments: %s", summary)
+    return summary
+
+
 def retrain(run: Run, chunk: str, label: str) -> dict[str, Any]:
     """Retrain one chunk; returns its counts and the links to its MLflow run and models."""
     from include.skufleet.fleet.retrain import retrain_chunk
@@ -105,6 +118,16 @@ def _open(run: Run) -> tuple[Clients, Catalogue]:
 
     settings = read_settings()
     return open_clients(settings), find_catalogue(run.catalogue)
+
+
+def _skip_unpooled(run: Run, catalogue: Catalogue) -> None:
+    """Known from the catalogue file alone, before a client is opened."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    if run.dry_run:
+        raise AirflowSkipException("dry run: nothing is trained")
+    if not catalogue.pools_departments:
+        raise AirflowSkipException("no candidate of the catalogue borrows from departments")
 
 
 def _skip_without_models(clients: Clients, run: Run) -> None:

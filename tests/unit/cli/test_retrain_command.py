@@ -22,7 +22,7 @@ from include.skufleet.lake.store import ObjectStore
 from tests.unit.cli.airflow_stand_in import StandIn, instance
 from tests.unit.s3_server import open_bucket, server_environment
 
-STAGES = ("ingest", "plan", "retrain", "promote", "forecast", "report")
+STAGES = ("ingest", "plan", "departments", "retrain", "promote", "forecast", "report")
 
 
 def summary_of(airflow: StandIn, **changes: Any) -> dict[str, Any]:

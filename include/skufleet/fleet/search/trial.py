@@ -18,6 +18,8 @@ from include.skufleet.config import Catalogue
 from include.skufleet.errors import PlanError
 from include.skufleet.fleet.chunk_data import lay_out
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.departments import pool, read_priors
+from include.skufleet.fleet.layout import Layout
 from include.skufleet.fleet.search.judge import empty_scores
 from include.skufleet.fleet.search.planned import SearchPlan
 from include.skufleet.fleet.search.run import SearchRun
@@ -48,13 +50,15 @@ def run_trial(clients: Clients, run: SearchRun, trial: str, rung: int) -> dict[s
             f"search {run.run_id}: its plan has no trial {trial!r}, only {', '.join(plan.trials)}; clear the plan too"
         )
     catalogue = plan.catalogue_of(trial)
+    layout = Layout.read(clients, catalogue, run.as_of, plan.ingested)
+    priors = read_priors(clients.store, run) if catalogue.pools_departments else {}
     frames = [empty_scores()]
     with threadpool_limits(limits=1):
         for piece in plan.pieces_of(rung):
             rows = clients.store.get_frame(run.piece_key(piece.name))
-            panels = lay_out(clients, catalogue, run.as_of, plan.ingested, rows, piece.buckets)
+            panels = lay_out(clients, layout, plan.ingested, rows, piece.buckets)
             frames += [
-                score_sku(panels[sku], catalogue, department, plan.held_back)
+                score_sku(pool(panels[sku], priors, department), catalogue, department, plan.held_back)
                 for sku, department in piece.departments.items()
             ]
             log.info("%s: %d SKUs of piece %s", trial, len(piece.departments), piece.name)
