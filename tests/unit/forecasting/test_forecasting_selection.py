@@ -75,6 +75,12 @@ def test_the_preference_depends_on_the_kind_of_demand_and_on_what_is_known_of_it
     assert order("smooth", True)[-2:] == ["a model of old", "seasonal_naive"]
 
 
+def test_a_mean_with_the_preferred_one_is_taken_unless_the_other_is_decidedly_better():
+    values = {FIRST: 0.5, SECOND: 0.45, "ensemble": 0.46}
+    assert choose(values, {FIRST: 0.0, SECOND: -0.03}) == "ensemble"
+    assert choose(values, {FIRST: 0.0, SECOND: -0.2}) == SECOND
+
+
 def test_another_candidate_is_taken_where_it_is_expected_to_be_better_by_more_than_the_margin():
     values = {FIRST: 0.5, SECOND: 0.49}
     assert choose(values, {FIRST: 0.0, SECOND: -0.01}) == SECOND
