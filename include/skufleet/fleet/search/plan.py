@@ -15,6 +15,7 @@ from include.skufleet.config.search import Search, read_key
 from include.skufleet.errors import PlanError
 from include.skufleet.fleet.chunk_data import load_skus
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.departments import fit_departments, list_cutoffs, put_priors
 from include.skufleet.fleet.plan import Selection, find_skus
 from include.skufleet.fleet.search.judge import SearchMetric
 from include.skufleet.fleet.search.planned import Piece, SearchPlan
@@ -49,6 +50,7 @@ def plan_search(
     selection = find_skus(clients, catalogue, run, ingested)
     sampler = _Sampler(clients, catalogue, run, ingested, search, selection)
     sampler.fill()
+    _fit_departments(clients, run, ingested, search, configurations)
     base = catalogue.model_dump(mode="json", exclude={"search"})
     trials = {item.trial: dict(item.changes) for item in configurations}
     sampled = [dict(piece.strata) for piece in sampler.pieces]
@@ -82,6 +84,23 @@ def choose_metric(catalogue: Catalogue, search: Search) -> SearchMetric:
     if search.metric is not None:
         return search.metric
     return "rmsse" if catalogue.backtest.metric in ("rmsse", "rmse") else "wape"
+
+
+def _fit_departments(
+    clients: Clients,
+    run: SearchRun,
+    ingested: Mapping[str, Any],
+    search: Search,
+    configurations: Sequence[Configuration],
+) -> None:
+    """Write the departments' profiles as known at every cutoff of any trial that borrows from them."""
+    clients.store.delete(run.departments_key)
+    borrowing = [item.catalogue for item in configurations if item.catalogue.pools_departments]
+    if borrowing:
+        cutoffs = sorted({back for item in borrowing for back in list_cutoffs(item, search.held_back)})
+        put_priors(
+            clients.store, run, fit_departments(clients, configurations[0].catalogue, run.as_of, ingested, cutoffs)
+        )
 
 
 @dataclass
@@ -120,8 +139,8 @@ class _Sampler:
             looked = ", ".join(f"{count} {reason}" for reason, count in sorted(self.counts.items())) or "none planned"
             raise PlanError(
                 f"no SKU of catalogue {self.catalogue.name!r} can be tried on as of {self.run.as_of} ({looked}): a SKU "
-                f"needs to be trainable, with {self.catalogue.season_length} periods known before the last "
-                f"{self.catalogue.horizon}; choose a later as_of, other SKUs, or land more history"
+                f"needs to be trainable, and to have a window of {self.catalogue.horizon} periods with enough of them "
+                "before it; choose a later as_of, other SKUs, or land more history"
             )
 
     def _name_strata(self) -> dict[str, str]:

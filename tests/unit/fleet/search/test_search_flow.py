@@ -19,7 +19,7 @@ from include.skufleet.fleet.search.run import SearchRun
 from include.skufleet.fleet.search.trial import run_trial, score_sku
 from include.skufleet.forecasting.panel import Panel
 from tests.unit.fleet.search.searches import SmallSearch
-from tests.unit.fleet.small_fleet import DAYS, END, HORIZON, SmallFleet, same, weekly
+from tests.unit.fleet.small_fleet import DAYS, END, HORIZON, SmallFleet, day, same, weekly
 from tests.unit.forecasting.forecasting_data import make_panel
 from tests.unit.registry.mlflow_server import server_uri
 
@@ -239,6 +239,30 @@ def test_skus_that_no_window_fits_are_left_out() -> None:
     search = SmallSearch.of(fleet, held_back=1, space=SPACE)
     search.plan()
     assert search.planned().counts == {"skus": 2, "sampled": 1, "without a window": 1}
+
+
+def test_departments_profiles_are_there_for_every_cutoff_of_every_trial_that_borrows() -> None:
+    """Windows of 7 days: three to choose by before each of two held back, and the end of the data; 56 days at least."""
+    fleet = make_fleet(candidates=["seasonal_naive", "profile"])
+    search = SmallSearch.of(
+        fleet, sample=6, rungs=1, held_back=2, space={"backtest.windows": [3], "settings.profile.pooling": [0.0, 1.0]}
+    )
+    trials = search.plan()
+    known = fleet.store.get_json(search.run.departments_key)
+    assert {"dept A", "dept B"} <= set(known)
+    assert [item["as_of"] for item in known["dept A"]] == [str(day(83 - 7 * back)) for back in (4, 3, 2, 1, 0)]
+    search.try_out(trials, 1)
+    by_pooling = {
+        plan.settings.profile.pooling: search.scores(trial, 1)
+        for trial in trials
+        if (plan := search.planned().catalogue_of(trial)).backtest.windows == 3
+    }
+    assert "profile" in set(by_pooling[0.0]["candidate"])
+    assert not np.allclose(by_pooling[0.0]["signed_error"], by_pooling[1.0]["signed_error"])
+
+
+def test_no_departments_profiles_are_made_where_no_trial_borrows(done: Looked) -> None:
+    assert not done.search.fleet.store.exists(done.search.run.departments_key)
 
 
 def test_before_the_first_sale_there_is_nothing_to_search(fleet: SmallFleet) -> None:
