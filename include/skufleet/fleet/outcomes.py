@@ -22,7 +22,8 @@ class SkuOutcome:
     ``challenger_metric``, ``baseline_metric`` and ``champion_metric`` are the configured ``metric`` of the version that
     was registered, of the seasonal naive, and of the recipe in production, all on the same windows. ``coverage_80`` and
     ``coverage_95`` are the shares of the ``actuals`` within the intervals of these levels, fitted without their window;
-    NaN with a single window. ``not_tried`` says which candidates were left out, or given up, and why;
+    NaN with a single window. ``pooled_with`` names the department whose profile the model borrows from; empty where it
+    stands alone. ``not_tried`` says which candidates were left out, or given up, and why;
     ``cpu_seconds_saved`` is the nominal CPU time of their fits.
     """
 
@@ -33,6 +34,7 @@ class SkuOutcome:
     step: str = ""
     error: str = ""
     candidate: str = ""
+    pooled_with: str = ""
     demand_class: str = ""
     stores: int = 0
     periods: int = 0

@@ -13,12 +13,19 @@ import numpy as np
 
 from include.skufleet.config import BASELINE, Catalogue
 from include.skufleet.forecasting import metrics
-from include.skufleet.forecasting.backtest import Backtest, Scores, run_backtest
-from include.skufleet.forecasting.candidates import CANDIDATES, Fitted, combine, fallback, find_candidate
+from include.skufleet.forecasting.backtest import Backtest, Scores, choose_cutoffs, run_backtest
+from include.skufleet.forecasting.candidates import (
+    CANDIDATES,
+    Fitted,
+    combine,
+    fallback,
+    find_candidate,
+    fit_newcomer,
+)
 from include.skufleet.forecasting.demand import DemandClass, classify_demand
 from include.skufleet.forecasting.halving import Agenda, Halving, plan_trials
 from include.skufleet.forecasting.intervals import bound_windows, fit_intervals
-from include.skufleet.forecasting.panel import Floats, Frequency, Panel
+from include.skufleet.forecasting.panel import PERIOD_DAYS, Floats, Frequency, Panel
 from include.skufleet.forecasting.selection import (
     ENSEMBLE,
     choose_candidate,
@@ -30,6 +37,7 @@ from include.skufleet.forecasting.selection import (
 from include.skufleet.forecasting.stockouts import mask_stockouts
 
 SIDES = ("lower", "upper")
+YEARS_TO_SEE_A_SEASON = 2
 JUDGED_LEVELS = (0.8, 0.95)  # whose coverage is always recorded, so that catalogues can be compared
 
 
@@ -93,7 +101,8 @@ def evaluate(
     named = list(catalogue.candidates if names is None else names)
     asked = list(dict.fromkeys([*named, *([also] if also in CANDIDATES or also == ENSEMBLE else [])]))
     demand_class, settings = classify_demand(panel.units), catalogue.backtest
-    informed = bool(panel.events or panel.flags) or panel.price is not None
+    years = panel.dates.size * PERIOD_DAYS[panel.frequency] / 364
+    informed = bool(panel.events or panel.flags) or panel.price is not None or years >= YEARS_TO_SEE_A_SEASON
     handicaps = find_handicaps([name for name in asked if name != ENSEMBLE], demand_class, informed=informed)
     agenda = _plan(panel, catalogue, handicaps, also, demand_class)
     squared = squares_errors(settings.metric)
@@ -236,15 +245,27 @@ def refit(panel: Panel, evaluation: Evaluation, catalogue: Catalogue) -> Fitted:
 def fall_back(panel: Panel, catalogue: Catalogue) -> Fitted:
     """What serves a SKU that cannot be trained, with intervals from how far apart its own seasons are.
 
-    The errors are those of repeating the season one horizon (or, where the history is shorter, one season) ago: not a
-    backtest, so no coverage is known of them. With less history the demand class alone decides.
+    A young SKU with a department to borrow from gets the department's profile at its own level; else its last season is
+    repeated, and one that never sold gets zero. The errors are those of repeating the season one horizon (or, where the
+    history is shorter, one season) ago: not a backtest, so no coverage is known of them. With less history the demand
+    class alone decides.
     """
     season, periods = panel.season_length, panel.units.shape[1]
     apart = season * max(1, -(-catalogue.horizon // season))
     lag = next((lag for lag in (apart, season) if lag < periods), periods)
     y, y_hat = panel.units[:, lag:], panel.units[:, :-lag]
     y = np.where(np.isnan(y_hat), np.nan, y)
-    return _with_intervals(fallback(panel), y, y_hat, catalogue, classify_demand(panel.units))
+    model = fit_newcomer(panel, catalogue.settings) if _borrows(panel, catalogue) else fallback(panel)
+    return _with_intervals(model, y, y_hat, catalogue, classify_demand(panel.units))
+
+
+def _borrows(panel: Panel, catalogue: Catalogue) -> bool:
+    """Whether a SKU has sold, is too young to be trained, and has a department's profile."""
+    if not catalogue.pools_departments or not panel.priors or not np.nan_to_num(panel.units).any():
+        return False
+    known = int((~np.isnan(panel.units)).any(axis=0).sum())
+    windows = choose_cutoffs(panel, windows=1, step=catalogue.step, horizon=catalogue.horizon)
+    return known < catalogue.validation.min_history or not windows
 
 
 def _with_intervals(model: Fitted, y: Floats, y_hat: Floats, catalogue: Catalogue, demand_class: DemandClass) -> Fitted:

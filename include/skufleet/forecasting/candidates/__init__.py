@@ -13,6 +13,7 @@ from include.skufleet.errors import ConfigError
 from include.skufleet.forecasting.candidates.contract import Candidate, Fitted
 from include.skufleet.forecasting.candidates.ensemble import Ensemble, combine
 from include.skufleet.forecasting.candidates.naive import SeasonalNaive, ZeroDemand, fallback
+from include.skufleet.forecasting.candidates.newcomer import fit_newcomer
 from include.skufleet.forecasting.candidates.profile import ProfileModel
 from include.skufleet.forecasting.candidates.regression import PoissonRegression
 from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
@@ -22,7 +23,17 @@ from include.skufleet.forecasting.candidates.tsb import TSB
 from include.skufleet.forecasting.candidates.weekday_mean import WeekdayMean
 from include.skufleet.forecasting.panel import Panel
 
-__all__ = ["CANDIDATES", "Candidate", "Fitted", "combine", "fallback", "find_candidate", "fit_candidate", "restore"]
+__all__ = [
+    "CANDIDATES",
+    "Candidate",
+    "Fitted",
+    "combine",
+    "fallback",
+    "find_candidate",
+    "fit_candidate",
+    "fit_newcomer",
+    "restore",
+]
 
 CANDIDATES: dict[str, type[Candidate]] = {
     ZeroDemand.name: ZeroDemand,
