@@ -30,7 +30,7 @@ Space = Mapping[str, Range | Sequence[Any]]
 _BOTH: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "tsb": {"alphas": [[0.02, 0.05], [0.1, 0.3]], "betas": [[0.01, 0.03], [0.05, 0.15]]},
     "poisson_regression": {"ridge": [0.3, 3.0, 10.0]},
-    "profile": {"ridge": [0.3, 3.0], "pooling": [0.0, 0.25, 1.0], "store_pseudo_units": [20.0, 150.0]},
+    "profile": {"ridge": [0.3, 3.0], "pooling": [0.0, 0.25, 1.0], "store_pseudo_units": [8.0, 80.0]},
     "hist_gradient_boosting": {"trees": [5, 20], "learning_rate": [0.1]},
     "random_forest": {"trees": [25], "depth": [3, 7]},
 }
