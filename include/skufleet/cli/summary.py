@@ -52,6 +52,8 @@ def _lines(summary: dict[str, Any], seconds: float) -> Iterator[tuple[str, str]]
                 yield f"  {LABELS[name]}", f"{summary['outcomes'][name]:,}"
         yield "promoted", f"{summary['promoted']:,} new versions, {summary['kept_in_staging']:,} kept in staging"
         yield "fleet WAPE", _accuracy(summary)
+    if summary["unpooled"]:
+        yield "departments", "their stage failed: each SKU was trained on its own"
     stages = ", ".join(f"{stage} {value:.0f}" for stage, value in summary["stage_seconds"].items())
     yield "time", f"{seconds:.0f} s in {summary['chunks']} chunks ({stages})"
 

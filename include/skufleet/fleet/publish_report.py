@@ -88,6 +88,7 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "rejected_drops": dict(data.rejected_drops),
         "lost_chunks": list(data.lost_chunks),
         "missing_stages": missing,
+        "unpooled": data.unpooled,
         "dry_run": data.dry_run,
         "complete": not missing and (data.dry_run or (accounted and not data.lost_chunks)),
         "stage_seconds": {stage: round(seconds, 1) for stage, seconds in data.stage_seconds.items()},
@@ -173,6 +174,7 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         report_uri=store.uri(run.report_key),
         links=links,
         lost_chunks=lost,
+        unpooled=catalogue.pools_departments and not run.dry_run and not store.exists(run.departments_key),
         dry_run=run.dry_run,
     )
 

@@ -39,6 +39,7 @@ def summary_of(airflow: StandIn, **changes: Any) -> dict[str, Any]:
         "wape": 0.3,
         "baseline_wape": 0.4,
         "lost_chunks": [],
+        "unpooled": False,
         "missing_stages": [],
         "dry_run": False,
         "complete": True,
@@ -107,6 +108,16 @@ def test_anything_less_than_a_green_and_complete_run_ends_with_code_1(
     assert code == 1
     assert "demo as of 2026-03-31" in printed
     assert ("lost chunks: c003" in printed) == ("lost_chunks" in changes)
+
+
+def test_a_run_that_trained_each_sku_on_its_own_for_want_of_departments_says_so(
+    airflow: StandIn, api: AirflowApi, store: ObjectStore
+) -> None:
+    airflow.states = ["success"]
+    airflow.on_trigger = lambda _: write_summary(store, airflow, unpooled=True)
+    code, printed = run(api)
+    assert code == 0
+    assert "their stage failed: each SKU was trained on its own" in printed
 
 
 def test_a_run_without_a_summary_names_the_failed_tasks_and_their_logs(

@@ -17,6 +17,7 @@ import pandas as pd
 
 from include.skufleet.config import Catalogue, Settings
 from include.skufleet.fleet.clients import Clients, artifact_key
+from include.skufleet.fleet.departments import write_departments
 from include.skufleet.fleet.forecast import forecast_run
 from include.skufleet.fleet.plan import plan_run
 from include.skufleet.fleet.promote import promote_run
@@ -110,6 +111,10 @@ class SmallFleet:
         with self.stage(run, "plan"):
             return [row["chunk"] for row in plan_run(self.clients, self.catalogue, run, ingested)]
 
+    def departments(self, run: Run) -> dict[str, Any]:
+        with self.stage(run, "departments"):
+            return write_departments(self.clients, self.catalogue, run, run.as_of)
+
     def retrain(self, run: Run, chunk: str) -> dict[str, Any]:
         return retrain_chunk(self.clients, self.catalogue, run, chunk)
 
@@ -126,7 +131,10 @@ class SmallFleet:
 
     def do_all(self, run: Run) -> dict[str, Any]:
         """The whole flow; returns the summary."""
-        for chunk in self.plan(run):
+        chunks = self.plan(run)
+        if self.catalogue.pools_departments:
+            self.departments(run)
+        for chunk in chunks:
             self.retrain(run, chunk)
         self.promote(run)
         self.forecast(run)

@@ -50,6 +50,7 @@ class ReportData:
         report_uri: where this report is.
         links: title -> address of pages to go on to; only ``http`` and ``https`` addresses become links.
         lost_chunks: chunks that ended without results.
+        unpooled: SKUs were to borrow from their departments, and that stage failed: each was trained on its own.
         dry_run: the run only planned.
     """
 
@@ -85,6 +86,7 @@ class ReportData:
     report_uri: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
     lost_chunks: Sequence[str] = ()
+    unpooled: bool = False
     dry_run: bool = False
 
     @property

@@ -24,6 +24,8 @@ def render_markdown(data: ReportData) -> str:
     parts = [f"## Fleet report: {escape(data.catalogue)}, {data.as_of:%Y-%m-%d}", _write_headline(data)]
     if data.lost_chunks:
         parts.append(f"**Chunks lost: {len(data.lost_chunks)}** ({escape(cut(', '.join(data.lost_chunks), 200))})")
+    if data.unpooled:
+        parts.append("**The stage `departments` failed**: each SKU was trained on its own")
     if data.rejected_drops:
         drops = [f"- {escape(cut(key))}: {escape(cut(reason, 200))}" for key, reason in data.rejected_drops.items()]
         parts.append("\n".join(["**Drops rejected**", "", *_cap(drops)]))
