@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from forecasting_data import make_panel, rich_panel, simulate
+from forecasting_data import make_catalogue, make_panel, rich_panel, simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from include.skufleet.forecasting.candidates import CANDIDATES, fit_candidate
+from include.skufleet.forecasting.evaluation import fall_back
+from include.skufleet.forecasting.panel import Prior
 
 NAN = np.nan
 HORIZON = 28
@@ -76,6 +78,29 @@ def test_whatever_the_history_the_forecast_is_finite_and_not_negative(name, case
     assert (forecast >= 0).all()
     assert (forecast[:, panel.future.closed] == 0).all()
     json.dumps(fitted.to_artifact(), allow_nan=False)
+
+
+def odd_priors(panel):
+    """A department unlike the SKU: wild effects, of things that the SKU never saw and of things that are not there."""
+    effects = {"season|7:0": 4.0, "season|52:3": -4.0, "month|0": 2.0, "flag|level": 3.0, "weekend|ahead": -3.0}
+    effects |= {"event|new": 5.0, "event|once": -5.0, "event|elsewhere": 9.0, "flag|elsewhere": 9.0}
+    return (Prior("calm", str(panel.dates[0]), {}), Prior("wild", str(panel.dates[-1]), effects))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", bad_histories())
+@pytest.mark.parametrize(("frequency", "season"), [("D", 7), ("W", 52)])
+def test_whatever_the_history_a_department_however_odd_breaks_nothing(case, frequency, season):
+    catalogue = make_catalogue("seasonal_naive", "profile", frequency=frequency, season_length=season, horizon=HORIZON)
+    panel = dress(make_panel(bad_histories()[case], frequency=frequency, season_length=season, horizon=HORIZON))
+    panel = panel.with_priors(odd_priors(panel))
+    for fitted in (fit_candidate("profile", panel, catalogue.settings), fall_back(panel, catalogue)):
+        forecast = fitted.predict(panel.future)
+        assert np.isfinite(forecast).all()
+        assert (forecast >= 0).all()
+        assert (forecast[:, panel.future.closed] == 0).all()
+        assert forecast.max() <= 3.0 * np.nan_to_num(panel.units).max() * (1 + 1e-4)
+        json.dumps(fitted.to_artifact(), allow_nan=False)
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
