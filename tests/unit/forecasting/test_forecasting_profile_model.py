@@ -264,3 +264,13 @@ def test_the_level_follows_a_change():
     panel = make_panel(poisson(rate))
     forecast = fit(panel).predict(panel.future)
     assert forecast.mean() / rate[:, -14:].mean() == pytest.approx(1.0, abs=0.15)
+
+
+def test_days_that_are_not_known_are_not_zeros():
+    units = poisson(weekly(400))
+    units[np.random.default_rng(1).random(units.shape) < 0.5] = np.nan
+    units[1, -20:] = np.nan
+    panel = make_panel(units)
+    model = fit(panel)
+    assert model.artifact["parameters"]["outage"] is None
+    np.testing.assert_allclose(model.predict(panel.future).mean(axis=1), weekly(414)[:, 400:].mean(axis=1), rtol=0.15)
