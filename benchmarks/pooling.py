@@ -15,13 +15,13 @@ from include.skufleet.forecasting.panel import Floats, Panel, Prior
 
 
 def pool_panels(panels: Mapping[str, Panel], departments: Mapping[str, str], catalogue: Catalogue) -> dict[str, Panel]:
-    """The panels with the priors of their departments; a SKU of no department (``""``) stands alone."""
+    """The panels with the priors of their departments; a SKU of no department (``""``) has that of all SKUs."""
     members: dict[str, list[Panel]] = {}
     for sku, panel in panels.items():
         members.setdefault(departments[sku], []).append(panel)
     windows = catalogue.backtest.windows
     priors = {
-        name: department_priors(sum_panels(name, found), catalogue, windows) if name else ()
+        name: department_priors(sum_panels(name, found if name else list(panels.values())), catalogue, windows)
         for name, found in members.items()
     }
     return {sku: panel.with_priors(priors[departments[sku]]) for sku, panel in panels.items()}

@@ -191,6 +191,7 @@ def test_the_run_is_green_and_so_is_each_of_its_tasks(first: Snapshot) -> None:
     assert first.done.states() == {
         "ingest": ["success"],
         "plan": ["success"],
+        "departments": ["success"],
         "retrain": ["success", "success"],
         "promote": ["success"],
         "forecast": ["success"],
@@ -417,6 +418,7 @@ def test_a_dry_run_trains_nothing_and_still_reports(at_once: AtOnce) -> None:
     assert done.summary["dry_run"]
     assert done.plan["counts"]["planned"] == 52
     assert at_once.after.made(done.run) == {}
+    assert done.states()["departments"] == ["skipped"]
     assert done.states()["retrain"] == ["skipped"]
     assert done.states()["report"] == ["success"]
     assert "ry run" in done.shop.store.get(done.run.report_key).decode()
