@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
-from include.skufleet.forecasting.panel import Floats, Panel
+from include.skufleet.forecasting.panel import Floats, Panel, Prior
 from include.skufleet.forecasting.profile.fitting import FitSettings, Profile, fit_profile
 
 HALF_LIVES = {"D": (5.0, 10.0, 20.0, 40.0, 80.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
@@ -67,7 +67,9 @@ class ProfileModel:
         )
         borrowed = panel.priors[-1] if panel.priors and self.pooling > 0 else None
         origin = None if borrowed is None else {"department": borrowed.department, "as_of": borrowed.as_of}
-        return pack(self.name, panel, {**_parameters(profile, self.guard), "prior": origin})
+        effects = _new_events(profile, borrowed, self.pooling) | profile.of_group("event")
+        parameters = {**_parameters(profile, self.guard), "events": _events(effects), "prior": origin}
+        return pack(self.name, panel, parameters)
 
 
 def _parameters(profile: Profile, guard: float) -> dict[str, Any]:
@@ -84,7 +86,6 @@ def _parameters(profile: Profile, guard: float) -> dict[str, Any]:
         "month": [_short(value) for value in profile.of_group("month").values()],
         "regional_month": _by_region(profile.of_group("regional_month"), count),
         "flags": _flags(profile, count),
-        "events": _events(profile),
         "price": _short(profile.elasticity) if prices is not None else 0.0,
         "usual_price": _once(np.nan_to_num(prices.usual)) if prices is not None else [0.0],
         "last_price": _once(np.nan_to_num(prices.last)) if prices is not None else [0.0],
@@ -132,10 +133,19 @@ def _flags(profile: Profile, count: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def _events(profile: Profile) -> dict[str, dict[str, float]]:
+def _new_events(profile: Profile, prior: Prior | None, pooling: float) -> dict[str, float]:
+    """What the department says of events that the SKU has not seen yet: all that is known of its first Christmas."""
+    if prior is None:
+        return {}
+    named = {key.partition("|")[2]: value for key, value in prior.coefficients.items() if key.startswith("event|")}
+    seen = profile.of_group("event")
+    return {name: pooling * value for name, value in named.items() if name not in seen}
+
+
+def _events(effects: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Event -> days around it (``""``: its own) -> effect; the names of days repeat, those of events need not."""
     events: dict[str, dict[str, float]] = {}
-    for name, value in profile.of_group("event").items():
+    for name, value in effects.items():
         if abs(value) >= SMALLEST_EFFECT:
             event, _, days = name.rpartition(" ")
             event, days = (event, days) if event and days[0] in "+-" else (name, "")

@@ -21,7 +21,7 @@ RECENT = {"D": 728, "W": 156}  # periods from which a store's own ratios are lea
 OFFSET_HALF_LIFE = {"D": 35.0, "W": 8.0}
 PRICE_HALF_LIFE = {"D": 56.0, "W": 8.0}
 YEAR_BLOCK = {"D": 28, "W": 4}
-NEWTON_STEPS = (4, 3)
+NEWTON_STEPS = (2, 2, 2)  # a round each: the first takes what it has not learned yet for noise, and holds back too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class _Fit:
         self.store_flags: dict[str, Floats] = {}
 
     def regression(self) -> None:
-        """The calendar's effects, the smooth level and the elasticity; each needs the others, hence two rounds."""
+        """The calendar's effects, the smooth level and the elasticity; each needs the others, hence rounds."""
         half_life = OFFSET_HALF_LIFE[self.frequency]
         actual = self._by_region(self.units)
         for steps in NEWTON_STEPS:
@@ -177,8 +177,15 @@ class _Fit:
             outage=terms.find_outages(
                 self.units, expected, half_lives, self.spread, terms.OUTAGE_PERIODS[self.frequency]
             ),
-            largest=self.units.max(axis=1),
+            largest=self._largest(),
         )
+
+    def _largest(self) -> Floats:
+        """Largest known units of each store; of any store where one is known for less than four weeks."""
+        own = self.units.max(axis=1)
+        young = self.known.sum(axis=1) < terms.SHORT_HISTORY
+        largest: Floats = np.where(young, own.max(), own)
+        return largest
 
     def _calendar(self) -> Floats:
         """The calendar profile of each store's region, (S, T)."""
