@@ -25,6 +25,9 @@ import pandas as pd
 import psutil
 import pytest
 
+from include.skufleet.fleet.bounds import bound_columns
+from include.skufleet.fleet.forecast import forecast_columns
+from include.skufleet.fleet.inputs import drop_answers
 from include.skufleet.fleet.outcomes import OUTCOMES
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.history import read_history
@@ -235,7 +238,7 @@ def test_a_model_answers_in_a_process_that_has_mlflow_but_not_this_repository(fi
     plain = [sku for sku in served["sku"].unique() if sku not in awkward]
     asked = {registered_name("demo", sku): sku for sku in (*awkward, *plain[:4])}
     assert awkward
-    inputs[inputs["sku"].isin(asked.values())].drop(columns="fallback").to_parquet(tmp_path / "asked.parquet")
+    drop_answers(inputs[inputs["sku"].isin(asked.values())]).to_parquet(tmp_path / "asked.parquet")
     (tmp_path / "models.json").write_text(json.dumps(asked))
     program = """
 import json, sys
@@ -260,7 +263,8 @@ assert not any(name.split(".")[0] == "include" for name in sys.modules)
     expected = served[served["sku"].isin(asked.values())]
     both = expected.merge(answers, on=["sku", "store", "date"], suffixes=("", "_loaded"))
     assert len(both) == len(expected) == len(answers)
-    np.testing.assert_allclose(both["y_hat_loaded"], both["y_hat"], rtol=1e-9)
+    for column in ("y_hat", *bound_columns(shop.catalogue)):
+        np.testing.assert_allclose(both[f"{column}_loaded"], both[column], rtol=1e-9)
 
 
 def test_the_forecasts_cover_every_active_series_and_day_exactly_once(first: Snapshot, shop: Shop) -> None:
@@ -281,7 +285,8 @@ def test_the_forecasts_cover_every_active_series_and_day_exactly_once(first: Sna
     got = list(zip(published["sku"], published["store"], published["date"], strict=True))
     assert len(got) == len(set(got))
     assert set(got) == expected
-    assert list(published.columns) == ["sku", "store", "date", "y_hat", "model_name", "model_version", "served_by"]
+    assert list(published.columns) == forecast_columns(bound_columns(shop.catalogue))
+    assert {"lower_80", "upper_80", "lower_95", "upper_95"} <= set(published.columns)
 
 
 def test_the_forecasts_are_numbers_not_below_zero_and_say_who_made_them(first: Snapshot) -> None:
