@@ -18,7 +18,7 @@ from benchmarks.m5_files import read_m5
 from benchmarks.m5_panels import to_frames
 from include.skufleet.config import Catalogue, find_catalogue
 from include.skufleet.errors import DropError
-from include.skufleet.forecasting.building import build_panels
+from include.skufleet.forecasting.building import build_catalogue_panels
 from include.skufleet.forecasting.panel import Panel
 from include.skufleet.lake.prices import clean_prices
 from include.skufleet.lake.sales import clean_sales
@@ -67,23 +67,14 @@ class Sample:
 
     def build(self, as_of: date) -> dict[str, Panel]:
         """One panel per SKU of what was known on a date."""
-        landing, catalogue = self.catalogue.landing, self.catalogue
-        return build_panels(
+        return build_catalogue_panels(
             self.history,
+            self.catalogue,
             as_of=as_of,
-            horizon=catalogue.horizon,
-            frequency=catalogue.frequency,
-            season_length=catalogue.season_length,
-            gaps=landing.sales.gaps,
             calendar=self.calendar,
-            events=landing.calendar.events if landing.calendar else (),
-            windows=landing.calendar.windows if landing.calendar else {},
-            flags=landing.calendar.flags if landing.calendar else {},
-            closed=landing.calendar.closed if landing.calendar else None,
             prices=self.prices,
             trading_dates=self.trading_dates,
             last_date=self._last_delivery(as_of),
-            known_future=catalogue.known_future,
         )
 
     def _last_delivery(self, as_of: date) -> date:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def test_everything_listens_on_loopback_only(stack: RunningStack) -> None:
     ports = {
         (found.laddr.ip, found.laddr.port)
         for process in ours
-        for found in process.net_connections("inet")
+        for found in connections(process)
         if found.status == psutil.CONN_LISTEN
     }
     assert ports == {("127.0.0.1", port) for port in asdict(stack.settings.ports).values()}
@@ -159,6 +160,13 @@ def test_down_leaves_no_process_and_up_finds_everything_again(
     assert set(record) == {"airflow", "mlflow"}
 
 
+def connections(process: psutil.Process) -> Sequence[Any]:
+    try:
+        return process.net_connections("inet")
+    except psutil.NoSuchProcess:
+        return ()
+
+
 def members(stack: RunningStack) -> list[psutil.Process]:
     """Every process of the stack, PostgreSQL's workers included, which sit in sessions of their own."""
     found: dict[int, psutil.Process] = {}
@@ -166,8 +174,8 @@ def members(stack: RunningStack) -> list[psutil.Process]:
         started = processes.read_started(stack.settings.paths, name)
         for process in processes.find_members(stack.settings.paths, name, started):
             found[process.pid] = process
-            for child in process.children(recursive=True):
-                found[child.pid] = child
+            with contextlib.suppress(psutil.NoSuchProcess):  # workers come and go
+                found |= {child.pid: child for child in process.children(recursive=True)}
     return list(found.values())
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from include.skufleet.config import Catalogue
-from include.skufleet.errors import PermanentError
+from include.skufleet.errors import ArtifactError, PermanentError
 from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.chunk_data import load_chunk
 from include.skufleet.fleet.clients import Clients
@@ -20,6 +20,7 @@ from include.skufleet.fleet.components import EMPTY, choose_explanations, explai
 from include.skufleet.fleet.inputs import FALLBACK, drop_answers, forecast_inputs
 from include.skufleet.fleet.report.pick import rank_to_explain
 from include.skufleet.fleet.run import Run
+from include.skufleet.forecasting.candidates import restore
 from include.skufleet.forecasting.scoring import predict
 from include.skufleet.lake.publishing import publish, read_published
 
@@ -164,18 +165,24 @@ class _Forecasting:
         self.clients.store.put_frame(run.components_key, pd.concat(chosen, ignore_index=True) if chosen else EMPTY)
 
 
-def _load(clients: Clients, serving: Mapping[str, Serving]) -> dict[str, dict[str, Any]]:
-    """The parameters of each model; one that cannot be read is left out, and its series get the fallback."""
+def _load(clients: Clients, serving: Mapping[str, Serving]) -> dict[str, Mapping[str, Any]]:
+    """The parameters of each model; one that cannot be read, or predicted from, is left out: the fallback serves."""
     try:
-        return clients.registry.load_parameters(serving.values(), clients.get_artifact)
+        found = clients.registry.load_parameters(serving.values(), clients.get_artifact)
     except PermanentError:
-        found: dict[str, dict[str, Any]] = {}
+        found = {}
         for sku, item in serving.items():
             try:
                 found |= clients.registry.load_parameters([item], clients.get_artifact)
             except PermanentError:
                 log.warning("SKU %r: version %d cannot be read: fallback", sku, item.version, exc_info=True)
-        return found
+    usable: dict[str, Mapping[str, Any]] = {}
+    for sku, artifact in found.items():
+        try:
+            usable[sku] = restore(artifact).artifact
+        except ArtifactError:
+            log.warning("SKU %r: version %d cannot be used: fallback", sku, serving[sku].version, exc_info=True)
+    return usable
 
 
 def _forecast_sku(

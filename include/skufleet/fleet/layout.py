@@ -14,7 +14,7 @@ import pandas as pd
 
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
-from include.skufleet.forecasting.building import build_panels
+from include.skufleet.forecasting.building import build_catalogue_panels
 from include.skufleet.forecasting.panel import Panel
 from include.skufleet.lake.index import read_trading_dates
 
@@ -59,21 +59,12 @@ class Layout:
             rows: one per SKU, store and date.
             prices: announced ones; see ``build_panels``.
         """
-        catalogue, landing = self.catalogue, self.catalogue.landing
-        return build_panels(
+        return build_catalogue_panels(
             rows,
+            self.catalogue,
             as_of=self.as_of,
-            horizon=catalogue.horizon,
-            frequency=catalogue.frequency,
-            season_length=catalogue.season_length,
-            gaps=landing.sales.gaps,
             calendar=self.calendar,
-            events=landing.calendar.events if landing.calendar else (),
-            windows=landing.calendar.windows if landing.calendar else {},
-            flags=landing.calendar.flags if landing.calendar else {},
-            closed=landing.calendar.closed if landing.calendar else None,
             prices=prices,
             trading_dates=self.trading_dates,
             last_date=self.newest,
-            known_future=catalogue.known_future,
         )

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from include.skufleet.config import Flag, Window
+from include.skufleet.config import Catalogue, Flag, Window
 from include.skufleet.errors import DataError
 from include.skufleet.forecasting.calendar import (
     Ints,
@@ -150,6 +150,37 @@ def build_panels(
             season_length=season_length,
         )
     return panels
+
+
+def build_catalogue_panels(
+    history: pd.DataFrame,
+    catalogue: Catalogue,
+    *,
+    as_of: date,
+    calendar: pd.DataFrame | None,
+    prices: pd.DataFrame | None,
+    trading_dates: Iterable[date] | Dates | pd.Series | None,
+    last_date: date | None,
+) -> dict[str, Panel]:
+    """``build_panels`` with what the catalogue's file says of its data."""
+    sales, known = catalogue.landing.sales, catalogue.landing.calendar
+    return build_panels(
+        history,
+        as_of=as_of,
+        horizon=catalogue.horizon,
+        frequency=catalogue.frequency,
+        season_length=catalogue.season_length,
+        gaps=sales.gaps,
+        calendar=calendar,
+        events=known.events if known else (),
+        windows=known.windows if known else {},
+        flags=known.flags if known else {},
+        closed=known.closed if known else None,
+        prices=prices,
+        trading_dates=trading_dates,
+        last_date=last_date,
+        known_future=catalogue.known_future,
+    )
 
 
 def _days_until(dates: Iterable[date] | Dates | pd.Series | None, stop: int) -> Ints:

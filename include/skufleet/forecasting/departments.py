@@ -6,7 +6,7 @@ nothing later, so that a backtest that uses them stays honest. What does not bel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from include.skufleet.forecasting.panel import Panel, Prior
 from include.skufleet.forecasting.profile.fitting import FitSettings, fit_profile
@@ -43,9 +43,3 @@ def _fit_prior(cut: Panel) -> Prior:
         if group in POOLED_GROUPS and abs(value) >= SMALLEST
     }
     return Prior(cut.sku, str(cut.dates[-1]), effects)
-
-
-def latest(priors: Iterable[Prior], as_of: str) -> Prior | None:
-    """The newest prior that knows nothing later than ``as_of``."""
-    known = [prior for prior in priors if prior.as_of <= as_of]
-    return max(known, key=lambda prior: prior.as_of, default=None)

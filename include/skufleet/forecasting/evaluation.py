@@ -101,8 +101,7 @@ def evaluate(
     named = list(catalogue.candidates if names is None else names)
     asked = list(dict.fromkeys([*named, *([also] if also in CANDIDATES or also == ENSEMBLE else [])]))
     demand_class, settings = classify_demand(panel.units), catalogue.backtest
-    years = panel.dates.size * PERIOD_DAYS[panel.frequency] / 364
-    informed = bool(panel.events or panel.flags) or panel.price is not None or years >= YEARS_TO_SEE_A_SEASON
+    informed = is_informed(panel)
     handicaps = find_handicaps([name for name in asked if name != ENSEMBLE], demand_class, informed=informed)
     agenda = _plan(panel, catalogue, handicaps, also, demand_class)
     squared = squares_errors(settings.metric)
@@ -145,6 +144,12 @@ def evaluate(
     return replace(
         evaluation, reason=reason, **_judge_intervals(evaluation, catalogue.intervals.levels, panel.frequency)
     )
+
+
+def is_informed(panel: Panel) -> bool:
+    """Whether prices, events or flags are known of the panel's days, or two years, which show the year's course."""
+    years = panel.dates.size * PERIOD_DAYS[panel.frequency] / 364
+    return bool(panel.events or panel.flags) or panel.price is not None or years >= YEARS_TO_SEE_A_SEASON
 
 
 def _plan(

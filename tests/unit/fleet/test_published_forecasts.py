@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pandas as pd
@@ -111,13 +112,25 @@ def test_a_run_of_the_past_publishes_nothing_and_serves_its_own_versions(fleet: 
     assert set(own["model_version"]) == {2}
 
 
-def test_a_model_that_cannot_be_read_leaves_its_series_to_the_fallback(fleet: SmallFleet) -> None:
+def broken(_artifact: bytes) -> bytes:
+    return b"broken"
+
+
+def of_another_format(artifact: bytes) -> bytes:
+    return artifact.replace(b'"format":2', b'"format":1').replace(b'"format": 2', b'"format": 1')
+
+
+@pytest.mark.parametrize("spoil", [broken, of_another_format])
+def test_a_model_that_cannot_be_used_leaves_its_series_to_the_fallback(
+    fleet: SmallFleet, spoil: Callable[[bytes], bytes]
+) -> None:
     serve(fleet)
     run = fleet.runs[-1]
     row = fleet.results(run)["B"]
     uri = row["artifact_uri"].removeprefix(fleet.store.uri(""))
     for item in fleet.store.list(uri):
-        fleet.store.put(item.key, b"broken")
+        before = fleet.store.get(item.key)
+        fleet.store.put(item.key, spoil(before))
     answer = fleet.forecast(run)
     assert answer["served_by"] == {"production": 2, "archived": 0, "fallback": 1}
     assert set(of(fleet.published(), "B")["served_by"]) == {"fallback"}

@@ -19,7 +19,6 @@ NAMES = ("seasonal_naive", "exponential_smoothing", "tsb", "poisson_regression")
 @dataclass(frozen=True)
 class Broken:
     name = "broken"
-    complexity = 9
 
     def fit(self, panel):
         raise DataError(f"cannot fit {panel.sku}")
@@ -77,7 +76,7 @@ def test_a_candidate_that_raises_is_recorded_and_the_others_go_on():
 
 def test_a_candidate_whose_forecast_is_no_number_is_recorded():
     class Infinite:
-        name, complexity = "infinite", 9
+        name = "infinite"
 
         def fit(self, _panel):
             return self
@@ -124,8 +123,6 @@ class Counted:
     name: str
     value: float
     fits: list
-
-    complexity = 9
 
     def fit(self, panel):
         self.fits.append(panel.dates.size)

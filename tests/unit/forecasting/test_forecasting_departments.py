@@ -7,7 +7,7 @@ import pytest
 from forecasting_data import make_panel
 
 from include.skufleet.forecasting.candidates.profile import ProfileModel
-from include.skufleet.forecasting.departments import fit_priors, latest
+from include.skufleet.forecasting.departments import fit_priors
 from include.skufleet.forecasting.panel import Prior
 
 WEEKDAYS = np.array([1.0, 0.8, 0.9, 1.0, 1.3, 2.0, 1.6])
@@ -68,14 +68,6 @@ def test_a_short_history_gives_no_prior():
     assert [prior.as_of for prior in fit_priors(weeks, [25, 26])] == [str(weeks.dates[25])]
 
 
-def test_the_latest_is_the_newest_that_knows_nothing_later():
-    priors = [Prior("food", day, {}) for day in ("2023-05-01", "2023-01-01", "2023-03-01")]
-    assert latest(priors, "2023-04-30") == priors[2]
-    assert latest(priors, "2023-05-01") == priors[0]
-    assert latest(priors, "2022-12-31") is None
-    assert latest([], "2023-05-01") is None
-
-
 def test_a_cut_of_a_panel_drops_priors_that_know_more():
     panel = make_panel(np.ones(20))
     days = [str(panel.dates[place]) for place in (4, 9, 14)]
@@ -108,6 +100,17 @@ def test_a_sku_with_little_data_gets_its_share_of_the_departments_effect(pooling
     season = ProfileModel(pooling=pooling, ridge=1000.0).fit(panel).artifact["parameters"]["season"]["7"]
     assert season[5] == pytest.approx(pooling * 0.6, abs=0.02)
     assert season[:5] == pytest.approx([0.0] * 5, abs=0.02)
+
+
+def test_an_event_not_yet_seen_has_its_share_of_the_departments_effect():
+    steps = np.arange(104)
+    units = np.random.default_rng(0).poisson(5.0, 90) * 1.0
+    coming = make_panel(units, events=("fair",), indicators=(steps == 95)[None] * 1.0)
+    known, unknown = (ProfileModel(pooling=0.5).fit(coming.with_priors(priors)) for priors in ((PRIOR,), (NONE,)))
+    assert known.artifact["parameters"]["events"]["fair"] == {"": pytest.approx(0.5 * EFFECT, abs=0.005)}
+    ratio = known.predict(coming.future)[0] / unknown.predict(coming.future)[0]
+    seasonal = np.delete(ratio, 5)  # by weekday, which the prior tilts as well; the sixth day ahead is the fair's
+    assert ratio[5] > 1.5 * seasonal.max()
 
 
 def test_without_pooling_priors_are_ignored():

@@ -13,7 +13,7 @@ from include.skufleet.config import Budget
 from include.skufleet.errors import ConfigError, DataError
 from include.skufleet.forecasting.candidates import CANDIDATES
 from include.skufleet.forecasting.demand import DemandClass
-from include.skufleet.forecasting.evaluation import evaluate, fall_back, refit
+from include.skufleet.forecasting.evaluation import evaluate, fall_back, is_informed, refit
 from include.skufleet.forecasting.halving import plan_trials
 
 CATALOGUE = make_catalogue()
@@ -23,7 +23,7 @@ CHEAP = make_catalogue("seasonal_naive", "exponential_smoothing", "tsb")
 @dataclass(frozen=True)
 class Broken:
     name = "broken"
-    complexity, cost, classes = 9, 0.1, frozenset({"smooth"})
+    cost, classes = 0.1, frozenset({"smooth"})
 
     def fit(self, panel):
         raise DataError(f"cannot fit {panel.sku}")
@@ -39,6 +39,40 @@ def test_the_choice_is_by_the_metric_among_the_named_and_the_refit_uses_all_data
     assert len(found.backtest.cutoffs) == 3
     assert found.reason.startswith("poisson_regression by wape over 3 window(s)")
     assert refit(panel, found, CATALOGUE).artifact["as_of"] == str(panel.dates[-1])
+
+
+@pytest.mark.parametrize(("periods", "informed"), [(727, False), (728, True)])
+def test_two_years_of_history_inform_as_prices_or_events_do(periods, informed):
+    assert is_informed(make_panel(simulate(periods=periods))) is informed
+    assert is_informed(make_panel(simulate(periods=-(-periods // 7)), frequency="W", season_length=52))
+
+
+def test_prices_events_or_flags_inform():
+    panel = rich_panel(periods=100)
+    bare = replace(panel, price=None, events=(), indicators=np.zeros((0, panel.closed.size)), flags={})
+    assert is_informed(panel)
+    assert not is_informed(bare)
+    assert is_informed(replace(bare, price=panel.price))
+    assert is_informed(replace(bare, events=panel.events, indicators=panel.indicators))
+    assert is_informed(replace(bare, flags=panel.flags))
+
+
+def test_a_strong_year_is_forecast_by_what_follows_it():
+    """Twelve SKUs that sell five times as much at midsummer as at midwinter, three years of them, a quarter ahead."""
+    days = np.arange(3 * 364 + 90)
+    rate = 12.0 * np.exp(0.8 * np.sin(2 * np.pi * days / 365.25)) * np.where(days % 7 >= 5, 1.6, 1.0)
+    errors, naive, names = 0.0, 0.0, []
+    for seed in range(12):
+        units = np.random.default_rng(seed).poisson(rate).astype(float)
+        panel = make_panel(units[:-90], horizon=90)
+        catalogue = make_catalogue("seasonal_naive", "exponential_smoothing", "tsb", "profile", horizon=90)
+        found = evaluate(panel, catalogue)
+        names.append(found.chosen)
+        made = refit(panel, found, catalogue).predict(panel.future)[0]
+        errors += np.abs(made - units[-90:]).sum()
+        naive += np.abs(np.resize(units[-97:-90], 90) - units[-90:]).sum()
+    assert names.count("profile") >= 9
+    assert errors < 0.6 * naive
 
 
 def test_the_candidate_in_production_is_judged_on_the_same_windows_but_not_chosen():

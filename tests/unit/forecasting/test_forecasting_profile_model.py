@@ -83,11 +83,28 @@ def test_an_event_and_its_eve_are_recovered_and_forecast():
     assert np.delete(ratio, [eve, day], axis=1) == pytest.approx(1.0)
 
 
-def test_the_penalty_takes_something_of_an_event_but_not_its_sign_or_most_of_it():
-    effects = parameters(fair_panel())["events"]["fair"]
-    assert 0.6 < effects[""] / np.log(1 / 3) < 1.01
-    assert 0.6 < effects["-1"] / np.log(3) < 1.01
-    assert abs(parameters(fair_panel(), ridge=100.0)["events"].get("fair", {}).get("", 0.0)) < 0.2
+def test_the_larger_the_penalty_the_less_is_left_of_an_event():
+    none, usual, large = (
+        parameters(fair_panel(), **settings)["events"].get("fair", {})
+        for settings in ({"ridge": 0.1}, {}, {"ridge": 100.0})
+    )
+    for day, effect in (("", np.log(1 / 3)), ("-1", np.log(3))):
+        left = [events.get(day, 0.0) / effect for events in (none, usual, large)]
+        assert left == sorted(left, reverse=True)
+        assert left[1] > 0.6
+    assert abs(large.get("", 0.0)) < 0.2
+
+
+def test_a_young_stores_cap_is_that_of_the_others():
+    rate = weekly(300)
+    units = poisson(rate)
+    units[1, 150] = 900.0
+    units[2, :-20] = np.nan
+    caps = parameters(make_panel(units), guard=1.0)["cap"]
+    assert caps == [units[0].max(), 900.0, 900.0]
+    grown = units.copy()
+    grown[2, -40:] = 30.0
+    assert parameters(make_panel(grown), guard=1.0)["cap"][2] == 30.0
 
 
 def test_an_event_without_an_effect_is_left_out():

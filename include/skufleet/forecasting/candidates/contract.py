@@ -70,14 +70,12 @@ class Candidate(Protocol):
 
     Attributes:
         name: as in the catalogue file, and the ``kind`` of its artifacts.
-        complexity: rank by which near ties go to the candidate with less freedom to follow noise.
         cost: nominal CPU milliseconds of one fit per 1,000 known store-days. Measured once, never by a clock in the
             run: what a budget leaves out must be the same on every machine.
         classes: demand classes in which it is worth trying.
     """
 
     name: ClassVar[str]
-    complexity: ClassVar[int]
     cost: ClassVar[float]
     classes: ClassVar[frozenset[DemandClass]]
 

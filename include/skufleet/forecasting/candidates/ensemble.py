@@ -28,7 +28,6 @@ class Ensemble:
     """
 
     name: ClassVar[str] = "ensemble"
-    complexity: ClassVar[int] = 5
     cost: ClassVar[float] = 0.8
     classes: ClassVar = EVERY_CLASS
 

@@ -16,7 +16,6 @@ class ZeroDemand:
     """Forecasts zero: for a SKU that never sold."""
 
     name: ClassVar[str] = "zero_demand"
-    complexity: ClassVar[int] = 0
     cost: ClassVar[float] = 0.01
     classes: ClassVar = EVERY_CLASS
 
@@ -31,13 +30,9 @@ class SeasonalNaive:
 
     A value that is missing in the last season is taken from the newest season that has one at that position, else
     from the store's mean; a store without any known value gets 0.
-
-    In a near tie it ranks last: it is short to write but averages nothing, one free value per position of the season,
-    and on a few windows of sparse sales it wins by luck more often than by merit.
     """
 
     name: ClassVar[str] = "seasonal_naive"
-    complexity: ClassVar[int] = 5
     cost: ClassVar[float] = 0.015
     classes: ClassVar = EVERY_CLASS
 

@@ -40,7 +40,6 @@ class ProfileModel:
     """
 
     name: ClassVar[str] = "profile"
-    complexity: ClassVar[int] = 3
     cost: ClassVar[float] = 0.6
     classes: ClassVar = EVERY_CLASS
 

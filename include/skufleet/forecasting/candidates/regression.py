@@ -59,7 +59,6 @@ class PoissonRegression:
     """
 
     name: ClassVar[str] = "poisson_regression"
-    complexity: ClassVar[int] = 4
     cost: ClassVar[float] = 0.5
     classes: ClassVar = EVERY_CLASS
 

@@ -29,7 +29,6 @@ class ExponentialSmoothing:
     """
 
     name: ClassVar[str] = "exponential_smoothing"
-    complexity: ClassVar[int] = 2
     cost: ClassVar[float] = 0.1
     classes: ClassVar = EVERY_CLASS
 

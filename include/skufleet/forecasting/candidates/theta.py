@@ -34,7 +34,6 @@ class Theta:
     """
 
     name: ClassVar[str] = "theta"
-    complexity: ClassVar[int] = 3
     cost: ClassVar[float] = 0.1
     classes: ClassVar = EVERY_CLASS
 

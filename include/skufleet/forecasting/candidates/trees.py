@@ -78,6 +78,14 @@ class Lesson:
     dispersion: float
 
 
+def _teach(model: Any, lesson: Lesson) -> Any:
+    """The model, fitted; scikit-learn's checks of every input take longer than small trees do."""
+    from sklearn import config_context
+
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        return model.fit(lesson.matrix, lesson.ratio, sample_weight=lesson.weight)
+
+
 @dataclass(frozen=True, slots=True)
 class HistGradientBoosting:
     """Level x season factor x exp(sum of small trees), grown by gradient boosting of the Poisson deviance.
@@ -95,7 +103,6 @@ class HistGradientBoosting:
     """
 
     name: ClassVar[str] = "hist_gradient_boosting"
-    complexity: ClassVar[int] = 6
     cost: ClassVar[float] = 3.0
     classes: ClassVar = OFTEN_SOLD
 
@@ -111,7 +118,6 @@ class HistGradientBoosting:
 
     def grow(self, lesson: Lesson) -> Any:
         """The fitted ``HistGradientBoostingRegressor``."""
-        from sklearn import config_context
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         model = HistGradientBoostingRegressor(
@@ -124,8 +130,7 @@ class HistGradientBoosting:
             early_stopping=False,
             random_state=0,
         )
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            return model.fit(lesson.matrix, lesson.ratio, sample_weight=lesson.weight)
+        return _teach(model, lesson)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,6 @@ class RandomForest:
     """
 
     name: ClassVar[str] = "random_forest"
-    complexity: ClassVar[int] = 6
     cost: ClassVar[float] = 2.0
     classes: ClassVar = OFTEN_SOLD
 
@@ -158,7 +162,6 @@ class RandomForest:
 
     def grow(self, lesson: Lesson) -> Any:
         """The fitted ``RandomForestRegressor``."""
-        from sklearn import config_context
         from sklearn.ensemble import RandomForestRegressor
 
         model = RandomForestRegressor(
@@ -171,8 +174,7 @@ class RandomForest:
             random_state=0,
             n_jobs=1,
         )
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            return model.fit(lesson.matrix, lesson.ratio, sample_weight=lesson.weight)
+        return _teach(model, lesson)
 
 
 def fit_trees(kind: str, panel: Panel, grow: Callable[[Lesson], Trees], none: Trees, guard: float) -> Fitted:

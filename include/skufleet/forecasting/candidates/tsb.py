@@ -30,7 +30,6 @@ class TSB:
     """
 
     name: ClassVar[str] = "tsb"
-    complexity: ClassVar[int] = 3
     cost: ClassVar[float] = 0.15
     classes: ClassVar = EVERY_CLASS
 

@@ -26,7 +26,6 @@ class WeekdayMean:
     """
 
     name: ClassVar[str] = "weekday_mean"
-    complexity: ClassVar[int] = 2
     cost: ClassVar[float] = 0.015
     classes: ClassVar = EVERY_CLASS
 

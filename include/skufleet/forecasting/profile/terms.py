@@ -215,9 +215,9 @@ def find_outages(units: Floats, expected: Floats, half_lives: Sequence[float], s
     """Judge the silence that each store ends with, once it is ``shortest`` periods long.
 
     The chance grows with the units that would have been sold in the silence at the level before it; the longer a
-    silence, the less of it ends within a horizon. The constants describe what became of 180,000 series and origins of
-    M5: of silences that should have seen 9 units or more, 0.7 went on, and those of 14 to 28 days ended at 1 to 2 % a
-    day, those of half a year hardly ever.
+    silence, the less of it ends within a horizon. The constants describe M5: of stores that had sold nothing for 14 to
+    28 days in which 9 units or more were due, the first week after brought 0.13 to 0.27 of the former level, the fourth
+    0.4 to 0.5; of those silent for half a year in which 80 were due, 0.02 and 0.18.
     """
     stores, periods = units.shape
     chance, gain, rate = np.zeros(stores), np.ones(stores), np.zeros(stores)
