@@ -80,6 +80,34 @@ def test_whatever_the_history_the_forecast_is_finite_and_not_negative(name, case
     json.dumps(fitted.to_artifact(), allow_nan=False)
 
 
+LENGTHS = (*range(1, 17), 20, 23, 27, 28, 29, 45, 55, 56, 57, 70)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CANDIDATES)
+@pytest.mark.parametrize(("frequency", "season"), [("D", 7), ("W", 52)])
+@pytest.mark.parametrize("horizon", [1, 28, 90, 730])
+def test_however_short_the_history_and_long_the_horizon_the_forecast_is_finite(name, frequency, season, horizon):
+    for periods in LENGTHS:
+        units = np.eye(1, periods) * 12.0
+        panel = make_panel(units, frequency=frequency, season_length=season, horizon=horizon)
+        for asked in (panel, dress(panel)):
+            assert np.isfinite(fit_candidate(name, asked).predict(asked.future)).all(), (periods, asked is panel)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("frequency", "season"), [("D", 7), ("W", 52)])
+@pytest.mark.parametrize("horizon", [1, 28, 90, 730])
+def test_however_young_a_sku_its_department_serves_it(frequency, season, horizon):
+    candidates = ("seasonal_naive", "profile")
+    catalogue = make_catalogue(*candidates, frequency=frequency, season_length=season, horizon=horizon)
+    for periods in (length for length in LENGTHS if length < catalogue.validation.min_history):
+        panel = make_panel(np.eye(1, periods) * 12.0, frequency=frequency, season_length=season, horizon=horizon)
+        fitted = fall_back(panel.with_priors(odd_priors(panel)), catalogue)
+        assert fitted.artifact["parameters"]["prior"]["department"] == "wild"
+        assert np.isfinite(fitted.predict(panel.future)).all(), periods
+
+
 def odd_priors(panel):
     """A department unlike the SKU: wild effects, of things that the SKU never saw and of things that are not there."""
     effects = {"season|7:0": 4.0, "season|52:3": -4.0, "month|0": 2.0, "flag|level": 3.0, "weekend|ahead": -3.0}

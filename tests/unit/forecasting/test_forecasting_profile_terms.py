@@ -32,6 +32,12 @@ def test_half_lives_weigh_alike_in_ties_and_the_one_that_forecasts_better_gets_h
     assert terms.mix_levels(units, expected, (2.0, 200.0), lag=7)[0] == pytest.approx(0.75 * short + 0.25 * long)
 
 
+@pytest.mark.parametrize("periods", [1, 5, 6, 7, 8])
+def test_half_lives_weigh_the_same_where_less_than_the_lag_is_known(periods):
+    expected = np.full((1, periods), 2.0)
+    assert terms.mix_levels(3.0 * expected, expected, DAILY, lag=7) == pytest.approx([3.0])
+
+
 def test_a_store_opened_yesterday_starts_near_the_others_level():
     expected = np.ones((3, 200))
     units = np.full((3, 200), 10.0)

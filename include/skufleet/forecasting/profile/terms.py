@@ -43,9 +43,10 @@ def mix_levels(units: Floats, expected: Floats, half_lives: Sequence[float], lag
     known periods leans on the mean of the stores' levels, the more the shorter it is known: a store opened yesterday
     starts with what the others sell.
     """
-    sums, loss = [], np.zeros(len(half_lives))
-    recent = slice(max(lag, expected.shape[1] - YEAR), None)
-    later = slice(recent.start - lag, expected.shape[1] - lag)
+    sums, loss, periods = [], np.zeros(len(half_lives)), expected.shape[1]
+    lag = min(lag, periods)  # what is known for less than that cannot be forecast from itself: all weigh the same
+    recent = slice(max(lag, periods - YEAR), None)
+    later = slice(recent.start - lag, periods - lag)
     for row, value in enumerate(half_lives):
         above, below = decay(units, value), decay(expected, value)
         sums.append((above[:, -1], below[:, -1]))
@@ -168,7 +169,7 @@ def year_ago(
     level = np.mean([divide(decay(units, value), decay(expected * scale, value))[ends] for value in half_lives], axis=0)
     level = np.log(np.clip(level, 0.05, 20.0))
     moves = np.full((count, ahead), np.nan)  # after block b, the movement of block b + 1 + j
-    for lead in range(ahead):
+    for lead in range(min(ahead, count - 1)):
         moves[: count - 1 - lead, lead] = blocks[1 + lead :] - level[: count - 1 - lead]
     usual = _average_years(moves)
     weights = 1.0 / (2.0 * noise / np.maximum(due, 1e-9) + TREND_VARIANCE)
