@@ -16,9 +16,9 @@ from include.skufleet.config import find_catalogue, read_settings
 from include.skufleet.errors import ServiceUnavailableError
 from include.skufleet.fleet.progress import count_finished_skus
 from include.skufleet.fleet.run import RunKeys
+from include.skufleet.fleet.stages import STAGES
 from include.skufleet.lake.store import ObjectStore, open_store
 
-STAGES = ("ingest", "plan", "departments", "retrain", "promote", "forecast", "report")
 POLL_SECONDS = 1.0
 MAX_UNANSWERED = 30
 """Polls in a row that may stay without an answer: the run goes on, whether or not somebody can watch it."""

@@ -16,7 +16,7 @@ from benchmarks.m5_panels import cut_blocks, department_panels, frame_of, panel_
 from benchmarks.pooling import sum_panels
 from include.skufleet.config import find_catalogue
 from include.skufleet.errors import DataError
-from include.skufleet.forecasting.building import build_panels
+from include.skufleet.forecasting.building import build_catalogue_panels
 from include.skufleet.forecasting.panel import Panel, Prior
 from include.skufleet.sources.archive import open_archive
 from include.skufleet.sources.m5 import list_m5_drops
@@ -27,20 +27,9 @@ LAST = (pd.Timestamp(FIRST) + pd.Timedelta(days=DAYS - 1)).date()
 
 
 def built(history: pd.DataFrame, prices: pd.DataFrame, calendar: pd.DataFrame, origin: date) -> dict[str, Panel]:
-    table = CATALOGUE.landing.calendar
-    assert table is not None
-    return build_panels(
-        history,
-        as_of=origin,
-        horizon=28,
-        gaps=CATALOGUE.landing.sales.gaps,
-        calendar=calendar,
-        events=table.events,
-        windows=table.windows,
-        flags=table.flags,
-        closed=table.closed,
-        prices=prices,
-        known_future=CATALOGUE.known_future,
+    """Panels by the catalogue's file, with no days of trade but those that the rows have."""
+    return build_catalogue_panels(
+        history, CATALOGUE, as_of=origin, calendar=calendar, prices=prices, trading_dates=None, last_date=None
     )
 
 
