@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -15,6 +15,7 @@ from include.skufleet.fleet.departments import pool, read_priors
 from include.skufleet.fleet.layout import Layout
 from include.skufleet.fleet.run import Run
 from include.skufleet.forecasting.panel import Panel
+from include.skufleet.lake.buckets import bucket_of
 from include.skufleet.lake.history import read_history, read_prices
 from include.skufleet.quality.records import Verdict
 from include.skufleet.quality.validate import validate_chunk
@@ -43,9 +44,17 @@ def load_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> 
 
     The panels have the profiles of their departments, where the run has fitted any.
     """
+    return load_part(clients, catalogue, run, chunk)
+
+
+def load_part(
+    clients: Clients, catalogue: Catalogue, run: Run, chunk: str, skus: Collection[str] | None = None
+) -> ChunkData:
+    """``load_chunk`` for some of its SKUs; all where none are named."""
     manifest = clients.store.get_json(f"{run.chunk_folder(chunk)}/manifest.json")
-    ingested = clients.store.get_json(run.plan_key)["ingested"]
-    data = load_skus(clients, catalogue, run.as_of, ingested, manifest["skus"], manifest["buckets"])
+    known = {sku: item for sku, item in manifest["skus"].items() if skus is None or sku in set(skus)}
+    buckets = sorted({bucket_of(sku, catalogue.fleet.buckets) for sku in known})
+    data = load_skus(clients, catalogue, run.as_of, manifest["ingested"], known, buckets)
     priors = read_priors(clients.store, run)
     pooled = {sku: pool(panel, priors, data.skus[sku]["department"]) for sku, panel in data.panels.items()}
     return replace(data, panels=pooled)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.outcomes import SkuOutcome, to_frame
-from include.skufleet.fleet.progress import read_checkpoints
+from include.skufleet.fleet.progress import read_outcomes
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
 
@@ -27,20 +27,15 @@ def collect_results(clients: Clients, run: RunKeys, plan: dict[str, Any]) -> tup
     for chunk in plan["chunks"]:
         folder = run.chunk_folder(chunk["chunk"])
         done = clients.store.exists(f"{folder}/results.parquet")
-        found = clients.store.get_frame(f"{folder}/results.parquet") if done else _read_finished(clients.store, folder)
+        found = clients.store.get_frame(f"{folder}/results.parquet") if done else read_outcomes(clients.store, folder)
         found = found[found["sku"].isin(chunk["skus"])]
         frames.append(found)
         if len(found) < len(chunk["skus"]):
             lost.append(chunk["chunk"])
             frames.append(_count_as_failed(clients.store, folder, chunk, set(found["sku"])))
-    frames.append(to_frame(SkuOutcome(**item) for item in plan["not_planned"]))
+    frames.append(clients.store.get_frame(run.not_planned_key))
     results = pd.concat(frames, ignore_index=True).sort_values("sku", ignore_index=True)
     return results, lost
-
-
-def _read_finished(store: ObjectStore, folder: str) -> pd.DataFrame:
-    """What the checkpoints of a chunk without results know."""
-    return read_checkpoints(store, folder)[0]
 
 
 def _count_as_failed(store: ObjectStore, folder: str, chunk: dict[str, Any], finished: set[str]) -> pd.DataFrame:

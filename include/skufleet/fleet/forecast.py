@@ -1,52 +1,38 @@
-"""Forecast every active series with the model in production, and publish in one step."""
+"""Put the forecasts of all chunks together, each series answered by what is in production, and publish in one step.
+
+The chunks have forecast already, by the version that the gate let serve. Where production turned out otherwise (a
+version was deleted, an alias moved by hand, a chunk was lost), this stage makes the answers that are missing.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from include.skufleet.config import Catalogue
-from include.skufleet.errors import ArtifactError, PermanentError
-from include.skufleet.fleet.bounds import bound_columns
-from include.skufleet.fleet.chunk_data import load_chunk
+from include.skufleet.fleet.chunk_data import load_part
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.components import EMPTY, choose_explanations, explain
-from include.skufleet.fleet.inputs import FALLBACK, drop_answers, forecast_inputs
 from include.skufleet.fleet.report.pick import rank_to_explain
 from include.skufleet.fleet.run import Run
-from include.skufleet.forecasting.candidates import restore
-from include.skufleet.forecasting.scoring import predict
+from include.skufleet.fleet.serving import (
+    Serving,
+    forecast_columns,
+    forecast_sku,
+    join_forecasts,
+    load_artifacts,
+    serve_own,
+    serve_production,
+)
 from include.skufleet.lake.publishing import publish, read_published
-
-log = logging.getLogger(__name__)
-
-ServedBy = Literal["production", "archived", "fallback"]
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """The version that answers for a SKU."""
-
-    sku: str
-    name: str
-    version: int
-    artifact_uri: str
-    served_by: ServedBy
-
-
-def forecast_columns(bounds: Sequence[str]) -> list[str]:
-    """The columns of the forecasts, those of the intervals' bounds after the forecast that they belong to."""
-    return ["sku", "store", "date", "y_hat", *bounds, "model_name", "model_version", "served_by"]
 
 
 def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]:
-    """Write a forecast with its bounds, and who made it, for every active series and period of the horizon.
+    """See that every active series has a forecast with its bounds, and who made it, and publish.
 
     The columns are ``sku, store, date, y_hat``, the bounds (see ``bound_columns``), ``model_name, model_version,
     served_by``. The latter says who answers: ``production``; ``archived``, the run's own version, where the run is of
@@ -55,8 +41,8 @@ def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, 
     A bound is NaN where the answering model has no interval of that level: it was trained when the catalogue named
     other levels, or without any.
 
-    The forecasts are published, by moving the catalogue's pointer, unless those of a later ``as_of`` already are. A run
-    of some SKUs only takes over what is published of the others, so that they keep theirs.
+    The forecasts are published, by moving the catalogue's pointer, unless those of a later ``as_of`` already are. What
+    is published of SKUs that no chunk was about (not asked for, or unchanged since) is taken over.
 
     For one SKU of each demand class it is written down, for the report, how its forecasts come about.
 
@@ -65,184 +51,149 @@ def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, 
     """
     plan = clients.store.get_json(run.plan_key)
     results = clients.store.get_frame(run.results_key)
-    work = _Forecasting(
-        clients=clients,
-        bounds=bound_columns(catalogue),
-        serving=_choose_versions(clients, catalogue, run, results),
-        ranked=rank_to_explain(results),
-    )
-    keys, served = [], Counter({"production": 0, "archived": 0, "fallback": 0})
-    for chunk in plan["chunks"]:
-        frame = work.forecast_chunk(_read_inputs(clients, catalogue, run, chunk["chunk"]), chunk["skus"])
-        key = f"{run.forecast_folder}/part-{chunk['chunk']}.parquet"
-        clients.store.put_frame(key, frame)
-        keys.append(key)
-        served.update(frame.drop_duplicates(["sku", "store"])["served_by"])
-    work.write_explanations(run)
+    release = clients.store.get_frame(run.release_key)
+    work = _Forecasting(clients, catalogue, run, serving=choose_versions(run, results, release))
+    keys = [work.complete_chunk(chunk["chunk"], chunk["skus"]) for chunk in plan["chunks"]]
+    work.explain(plan["chunks"], rank_to_explain(results))
+    published = _publish(clients, catalogue, run, plan, keys)
     return {
-        "series": served.total(),
-        "rows": served.total() * catalogue.horizon,
-        "served_by": dict(served),
-        "published": _publish(clients, catalogue, run, plan, keys),
+        "series": work.served.total(),
+        "rows": work.served.total() * catalogue.horizon,
+        "served_by": dict(work.served),
+        "published": published,
         "forecasts": clients.store.uri(run.forecast_folder),
     }
 
 
-def _choose_versions(clients: Clients, catalogue: Catalogue, run: Run, results: pd.DataFrame) -> dict[str, Serving]:
+def choose_versions(run: Run, results: pd.DataFrame, release: pd.DataFrame) -> dict[str, Serving]:
     """SKU -> the version that answers: production, unless it was trained after the run's date."""
-    own = {
-        str(row["sku"]): Serving(
-            sku=str(row["sku"]),
-            name=str(row["registered_name"]),
-            version=int(row["version"]),
-            artifact_uri=str(row["artifact_uri"]),
-            served_by="archived" if row["outcome"] == "trained" else "fallback",
-        )
-        for row in results.to_dict("records")
-        if row["version"] > 0
-    }
-    in_production = {
-        sku: Serving(
-            sku=sku,
-            name=item.name,
-            version=item.version,
-            artifact_uri=item.artifact_uri,
-            served_by="production" if item.outcome == "trained" else "fallback",
-        )
-        for sku, item in clients.registry.production(catalogue.name).items()
-        if item.as_of <= run.as_of.isoformat()
-    }
+    made = results[results["version"] > 0].to_dict("records")
+    known_then = release[release["as_of"] <= run.as_of.isoformat()].to_dict("records")
+    own = {str(row["sku"]): serve_own(row, promoted=False) for row in made}
+    in_production = {str(row["sku"]): serve_production(row) for row in known_then}
     return own | in_production
-
-
-def _read_inputs(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> pd.DataFrame:
-    """What the chunk's models are asked; made again where the chunk was lost before it wrote it."""
-    key = f"{run.chunk_folder(chunk)}/inputs.parquet"
-    if clients.store.exists(key):
-        return clients.store.get_frame(key)
-    return forecast_inputs(load_chunk(clients, catalogue, run, chunk), catalogue)
 
 
 @dataclass(frozen=True)
 class _Forecasting:
-    """The forecasts of one run, chunk by chunk, and the explanations that are found on the way.
+    """The forecasts of one run, chunk by chunk.
 
     Attributes:
         clients: the services.
-        bounds: columns of the intervals' bounds.
+        catalogue: the catalogue's settings.
+        run: the run.
         serving: SKU -> the version that answers for it.
-        ranked: demand class -> SKUs that may be explained, the one to prefer first.
-        explanations: SKU -> how its forecasts come about.
+        served: how many series each kind of version serves.
     """
 
     clients: Clients
-    bounds: Sequence[str]
+    catalogue: Catalogue
+    run: Run
     serving: Mapping[str, Serving]
-    ranked: Mapping[str, Sequence[str]]
-    explanations: dict[str, pd.DataFrame] = field(default_factory=dict)
+    served: Counter[str] = field(default_factory=lambda: Counter({"production": 0, "archived": 0, "fallback": 0}))
 
-    def forecast_chunk(self, asked: pd.DataFrame, skus: Sequence[str]) -> pd.DataFrame:
-        """Every row of ``asked`` with a forecast."""
-        serving = {sku: self.serving[sku] for sku in skus if sku in self.serving}
-        artifacts = _load(self.clients, serving)
-        frames = []
-        for name, rows in asked.groupby("sku", sort=True):
-            sku = str(name)
-            frames.append(_forecast_sku(sku, rows, serving.get(sku), artifacts.get(sku), self.bounds))
-            if sku in artifacts and serving[sku].served_by != "fallback":
-                self._explain(sku, rows, artifacts[sku])
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=forecast_columns(self.bounds))
+    def complete_chunk(self, chunk: str, skus: Sequence[str]) -> str:
+        """See that the chunk's object has the answers of the versions that serve; its key."""
+        store, key = self.clients.store, self.run.forecast_key(chunk)
+        made = store.get_frame(key) if store.exists(key) else None
+        frame = join_forecasts([], self.catalogue) if made is None else made[made["sku"].isin(skus)]
+        wrong = list(skus) if made is None else self._find_wrong(frame)
+        if made is None or wrong or len(frame) < len(made):
+            frame = join_forecasts([frame[~frame["sku"].isin(wrong)], *self._answer(chunk, wrong)], self.catalogue)
+            store.put_frame(key, frame)
+        self.served.update(frame.drop_duplicates(["sku", "store"])["served_by"])
+        return key
 
-    def _explain(self, sku: str, asked: pd.DataFrame, artifact: Mapping[str, Any]) -> None:
-        """Keep how the forecasts of this SKU come about, if it is one that may be explained."""
-        known = asked[asked["store"].isin(artifact["stores"])]
-        if len(known) and any(sku in skus for skus in self.ranked.values()):
-            self.explanations[sku] = explain(artifact, drop_answers(known))
-
-    def write_explanations(self, run: Run) -> None:
-        """One SKU per demand class."""
-        chosen = choose_explanations(self.ranked, self.explanations)
-        self.clients.store.put_frame(run.components_key, pd.concat(chosen, ignore_index=True) if chosen else EMPTY)
-
-
-def _load(clients: Clients, serving: Mapping[str, Serving]) -> dict[str, Mapping[str, Any]]:
-    """The parameters of each model; one that cannot be read, or predicted from, is left out: the fallback serves."""
-    try:
-        found = clients.registry.load_parameters(serving.values(), clients.get_artifact)
-    except PermanentError:
-        found = {}
-        for sku, item in serving.items():
-            try:
-                found |= clients.registry.load_parameters([item], clients.get_artifact)
-            except PermanentError:
-                log.warning("SKU %r: version %d cannot be read: fallback", sku, item.version, exc_info=True)
-    usable: dict[str, Mapping[str, Any]] = {}
-    for sku, artifact in found.items():
-        try:
-            usable[sku] = restore(artifact).artifact
-        except ArtifactError:
-            log.warning("SKU %r: version %d cannot be used: fallback", sku, serving[sku].version, exc_info=True)
-    return usable
-
-
-def _forecast_sku(
-    sku: str,
-    asked: pd.DataFrame,
-    serving: Serving | None,
-    artifact: Mapping[str, Any] | None,
-    bounds: Sequence[str],
-) -> pd.DataFrame:
-    """The serving version where it knows the store, the fallback elsewhere."""
-    out = pd.DataFrame(
-        {
-            "sku": sku,
-            "store": asked["store"].astype("str").to_numpy(),
-            "date": asked["date"].to_numpy(),
-            **{name: asked[FALLBACK + name].to_numpy(dtype=float) for name in ("y_hat", *bounds)},
-            "model_name": "",
-            "model_version": 0,
-            "served_by": "fallback",
+    def _find_wrong(self, frame: pd.DataFrame) -> list[str]:
+        """SKUs that another version answers for than the one that serves."""
+        answered = frame[frame["model_version"] > 0].drop_duplicates("sku")
+        by_model = {
+            str(sku): (int(version), str(by))
+            for sku, version, by in zip(answered["sku"], answered["model_version"], answered["served_by"], strict=True)
         }
-    )
-    if serving is None or artifact is None:
-        return out
-    known = out["store"].isin(artifact["stores"]).to_numpy()
-    if known.any():
-        answer = predict(artifact, drop_answers(asked[known]))
-        for name in ("y_hat", *bounds):
-            out.loc[known, name] = answer[name].to_numpy() if name in answer else np.nan
-        out.loc[known, "model_name"] = serving.name
-        out.loc[known, "model_version"] = serving.version
-        out.loc[known, "served_by"] = serving.served_by
-    return out
+        expected = {
+            sku: (self.serving[sku].version, self.serving[sku].served_by)
+            for sku in map(str, frame["sku"].unique())
+            if sku in self.serving
+        }
+        # A SKU that only the fallback answers for may be one whose model could not be read: it is asked once more.
+        return [sku for sku in map(str, frame["sku"].unique()) if by_model.get(sku) != expected.get(sku)]
+
+    def _answer(self, chunk: str, skus: Sequence[str]) -> list[pd.DataFrame]:
+        """Forecasts of some SKUs of a chunk, from their data; retired ones are not asked for."""
+        if not skus:
+            return []
+        data = load_part(self.clients, self.catalogue, self.run, chunk, skus)
+        asked = {sku: panel for sku, panel in data.panels.items() if data.verdict.skus[sku].status != "inactive"}
+        artifacts = load_artifacts(self.clients, {sku: self.serving[sku] for sku in asked if sku in self.serving})
+        frames = (
+            forecast_sku(panel, self.catalogue, self.serving.get(sku), artifacts.get(sku))
+            for sku, panel in asked.items()
+        )
+        return [frame for frame in frames if frame is not None]
+
+    def explain(self, chunks: Sequence[Mapping[str, Any]], ranked: Mapping[str, Sequence[str]]) -> None:
+        """Write how the forecasts of one SKU per demand class come about, from the questions that its chunk kept."""
+        wanted = {sku for skus in ranked.values() for sku in skus if self._is_model(sku)}
+        found: dict[str, pd.DataFrame] = {}
+        for chunk in chunks:
+            found |= self._explain_some(chunk["chunk"], wanted & set(chunk["skus"]))
+        chosen = choose_explanations(ranked, found)
+        self.clients.store.put_frame(self.run.components_key, pd.concat(chosen, ignore_index=True) if chosen else EMPTY)
+
+    def _is_model(self, sku: str) -> bool:
+        return sku in self.serving and self.serving[sku].served_by != "fallback"
+
+    def _explain_some(self, chunk: str, skus: Collection[str]) -> dict[str, pd.DataFrame]:
+        key = f"{self.run.chunk_folder(chunk)}/inputs.parquet"
+        if not skus or not self.clients.store.exists(key):
+            return {}
+        questions = self.clients.store.get_frame(key)
+        artifacts = load_artifacts(self.clients, {sku: self.serving[sku] for sku in skus})
+        asked = {
+            sku: questions[(questions["sku"] == sku) & questions["store"].isin(artifact["stores"])]
+            for sku, artifact in artifacts.items()
+        }
+        return {sku: explain(artifacts[sku], rows) for sku, rows in asked.items() if len(rows)}
 
 
 def _publish(clients: Clients, catalogue: Catalogue, run: Run, plan: Mapping[str, Any], keys: list[str]) -> bool:
     """Move the pointer to these forecasts, unless it points to a later ``as_of``; whether it was moved."""
-    pointer = f"forecasts/{catalogue.name}/current.json"
+    pointer = run.forecast_pointer
     current = read_published(clients.store, pointer)
     if current is not None and current["as_of"] > run.as_of.isoformat():
         return False
-    if run.skus and current is not None:
-        keys = keys + _take_over_others(clients, run, plan, current["keys"], forecast_columns(bound_columns(catalogue)))
-    content = {"run_id": run.run_id, "as_of": run.as_of.isoformat(), "horizon": catalogue.horizon, "keys": keys}
+    if current is not None:
+        keys = keys + _take_over_others(clients, run, plan, current["keys"], catalogue)
+    content = {
+        "run_id": run.run_id,
+        "as_of": run.as_of.isoformat(),
+        "horizon": catalogue.horizon,
+        "release": run.release_key,
+        "keys": keys,
+    }
     publish(clients.store, pointer, content)
     return True
 
 
 def _take_over_others(
-    clients: Clients, run: Run, plan: Mapping[str, Any], published: list[str], columns: list[str]
+    clients: Clients, run: Run, plan: Mapping[str, Any], published: list[str], catalogue: Catalogue
 ) -> list[str]:
-    """Copy what is published of SKUs that the run was not asked for; the key of the copy, none where there is nothing.
+    """Copy what is published of SKUs that the run is not about; the key of the copy, none where there is nothing.
 
     The copy has this run's columns: a bound of a level that those forecasts do not have is NaN. On a second try the
     pointer may name this run already: then the copy is read, and written again as it was.
     """
-    asked = {sku for chunk in plan["chunks"] for sku in chunk["skus"]} | {item["sku"] for item in plan["not_planned"]}
+    asked = {sku for chunk in plan["chunks"] for sku in chunk["skus"]}
+    left_out = clients.store.get_frame(run.not_planned_key, ["sku", "unchanged_since"])
+    asked |= set(left_out.loc[left_out["unchanged_since"] == "", "sku"])
     frames = [clients.store.get_frame(key) for key in published]
-    others = [frame for frame in (frame[~frame["sku"].isin(asked)] for frame in frames) if len(frame)]
-    if not others:
+    others = [frame[~frame["sku"].isin(asked)] for frame in frames]
+    if not run.skus:
+        unchanged = set(left_out["sku"])
+        others = [frame[frame["sku"].isin(unchanged)] for frame in others]
+    if not any(len(frame) for frame in others):
         return []
     key = f"{run.forecast_folder}/part-others.parquet"
-    clients.store.put_frame(key, pd.concat(others, ignore_index=True).reindex(columns=columns))
+    clients.store.put_frame(key, pd.concat(others, ignore_index=True).reindex(columns=forecast_columns(catalogue)))
     return [key]

@@ -23,8 +23,10 @@ class SkuOutcome:
     was registered, of the seasonal naive, and of the recipe in production, all on the same windows. ``coverage_80`` and
     ``coverage_95`` are the shares of the ``actuals`` within the intervals of these levels, fitted without their window;
     NaN with a single window. ``pooled_with`` names the department whose profile the model borrows from; empty where it
-    stands alone. ``not_tried`` says which candidates were left out, or given up, and why;
-    ``cpu_seconds_saved`` is the nominal CPU time of their fits.
+    stands alone. ``not_tried`` says which candidates were left out, or given up, and why; ``cpu_seconds_saved`` is the
+    nominal CPU time of their fits. ``gate`` says how the gate judged the new version beside what was in production when
+    the run was planned: ``passed`` or ``held``; empty without a new version. ``unchanged_since`` is the ISO date of the
+    run that last looked at a SKU that has nothing new since; empty for all others.
     """
 
     sku: str
@@ -63,11 +65,12 @@ class SkuOutcome:
     actuals: int = 0
     not_tried: str = ""
     cpu_seconds_saved: float = 0.0
+    gate: str = ""
+    unchanged_since: str = ""
     champion_candidate: str = ""
     champion_version: int = 0
     registered_name: str = ""
     version: int = 0
-    model_id: str = ""
     mlflow_run_id: str = ""
     fingerprint: str = ""
     seconds: float = 0.0

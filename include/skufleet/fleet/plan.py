@@ -14,21 +14,14 @@ from include.skufleet.config import Catalogue
 from include.skufleet.errors import PlanError
 from include.skufleet.fleet.chunks import Chunk, PlannedSku, balance, pack_chunks
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.outcomes import Outcome, SkuOutcome, to_frame
+from include.skufleet.fleet.releases import read_release
 from include.skufleet.fleet.run import Run
 from include.skufleet.lake.index import read_series_index
-from include.skufleet.registry.records import RegisteredVersion
+from include.skufleet.registry.names import registered_name
+from include.skufleet.registry.states import ModelState
 
 UNKNOWN_DEPARTMENT = "(none)"
-
-
-@dataclass(frozen=True, slots=True)
-class NotPlanned:
-    """A SKU that no chunk gets, and why: it is accounted for in the report all the same."""
-
-    sku: str
-    department: str
-    outcome: str
-    reason: str
 
 
 def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -50,8 +43,9 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
     chunks = pack_chunks(
         selection.planned, skus_per_chunk=catalogue.fleet.skus_per_chunk, max_chunks=catalogue.fleet.chunks
     )
-    production = clients.registry.production(catalogue.name) if chunks else {}
-    _write_manifests(clients, run, chunks, selection, production)
+    states = clients.registry.states(catalogue.name, read_release(clients.store, run)) if chunks else {}
+    _write_manifests(clients, run, ingested, chunks, selection, states)
+    clients.store.put_frame(run.not_planned_key, to_frame(selection.left_out))
     plan = _describe(catalogue, run, ingested, chunks, selection.left_out)
     clients.store.put_json(run.plan_key, plan)
     return [] if run.dry_run else [{"chunk": chunk.name, "label": chunk.label} for chunk in chunks]
@@ -68,7 +62,7 @@ class Selection:
     """
 
     planned: Sequence[PlannedSku]
-    left_out: Sequence[NotPlanned]
+    left_out: Sequence[SkuOutcome]
     groups: Mapping[str, Mapping[str, str]]
 
     def describe(self, sku: str) -> dict[str, Any]:
@@ -155,7 +149,7 @@ def _costs(index: pd.DataFrame, as_of: date) -> pd.DataFrame:
 
 def _sort_out(
     selected: Sequence[str], known: pd.DataFrame, groups: pd.DataFrame | None
-) -> tuple[list[PlannedSku], list[NotPlanned]]:
+) -> tuple[list[PlannedSku], list[SkuOutcome]]:
     """Who is trained; who is in the sales but not in the catalogue, and the reverse."""
     costs = dict(zip(known.index, zip(known["bucket"], known["cost"], strict=True), strict=True))
     departments = None if groups is None else groups["department"].to_dict()
@@ -163,40 +157,46 @@ def _sort_out(
     for sku in selected:
         if sku not in costs:
             reason = "in the catalogue, but never sold up to as_of"
-            left_out.append(NotPlanned(sku, (departments or {})[sku], "skipped", reason))
+            left_out.append(_leave_out(sku, (departments or {})[sku], "skipped", reason))
         elif departments is not None and sku not in departments:
             reason = "sold, but not in the catalogue's attributes; its sales are kept and count once it is listed there"
-            left_out.append(NotPlanned(sku, UNKNOWN_DEPARTMENT, "quarantined", reason))
+            left_out.append(_leave_out(sku, UNKNOWN_DEPARTMENT, "quarantined", reason))
         else:
             bucket, cost = costs[sku]
             planned.append(PlannedSku(sku, int(bucket), float(cost)))
     return planned, left_out
 
 
+def _leave_out(sku: str, department: str, outcome: Outcome, reason: str) -> SkuOutcome:
+    return SkuOutcome(sku=sku, department=department, outcome=outcome, reason=reason)
+
+
 def _write_manifests(
     clients: Clients,
     run: Run,
+    ingested: Mapping[str, Any],
     chunks: Sequence[Chunk],
     selection: Selection,
-    production: Mapping[str, RegisteredVersion],
+    states: Mapping[str, ModelState],
 ) -> None:
-    """One object per chunk: its SKUs with their groups and version in production, and the buckets it reads."""
+    """One object per chunk: what it reads, and its SKUs with their groups and what MLflow has of them."""
     for chunk in chunks:
-        skus = {
-            sku: selection.describe(sku) | {"production": _champion(production[sku]) if sku in production else None}
-            for sku in chunk.skus
-        }
-        manifest = {"chunk": chunk.name, "label": chunk.label, "buckets": list(chunk.buckets), "cost": chunk.cost}
+        skus = {sku: selection.describe(sku) | _describe_state(run, sku, states.get(sku)) for sku in chunk.skus}
+        manifest = {"chunk": chunk.name, "label": chunk.label, "cost": chunk.cost, "ingested": dict(ingested)}
         clients.store.put_json(f"{run.chunk_folder(chunk.name)}/manifest.json", manifest | {"skus": skus})
 
 
-def _champion(version: RegisteredVersion) -> dict[str, Any]:
-    """What the training needs to know of the version in production."""
-    return {"version": version.version, "candidate": version.candidate, "outcome": version.outcome}
+def _describe_state(run: Run, sku: str, state: ModelState | None) -> dict[str, Any]:
+    """The registered model's name and tags (none: there is no such model), and its version in production."""
+    return {
+        "name": registered_name(run.catalogue, sku),
+        "registered": {} if state is None else dict(state.tags),
+        "production": asdict(state.production) if state and state.production else None,
+    }
 
 
 def _describe(
-    catalogue: Catalogue, run: Run, ingested: Mapping[str, Any], chunks: Sequence[Chunk], left_out: Sequence[NotPlanned]
+    catalogue: Catalogue, run: Run, ingested: Mapping[str, Any], chunks: Sequence[Chunk], left_out: Sequence[SkuOutcome]
 ) -> dict[str, Any]:
     """The plan as JSON: everything that later tasks and the report need to reconcile the run."""
     return {
@@ -213,7 +213,6 @@ def _describe(
         },
         "balance": balance(chunks),
         "chunks": [{"chunk": c.name, "label": c.label, "skus": list(c.skus), "cost": c.cost} for c in chunks],
-        "not_planned": [asdict(item) for item in left_out],
     }
 
 

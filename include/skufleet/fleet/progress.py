@@ -1,17 +1,19 @@
 """Checkpoints of a chunk: which SKUs are finished, so that a retry redoes the others only, and a bar can count.
 
-Each checkpoint is an object of its own, named by its position and size: ``parts/00050-25.parquet``. Written once,
-never changed; what a killed task wrote stays.
+Each checkpoint is a few objects, named by its position and size: ``parts/00050-50.parquet``, and under the same name
+its backtest rows and forecasts. Written once, never changed; what a killed task wrote stays.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import pandas as pd
 
-from include.skufleet.fleet.outcomes import SkuOutcome, to_frame
+from include.skufleet.fleet.outcomes import to_frame
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
 
@@ -21,6 +23,26 @@ _BACKTEST = {name: pd.Series(dtype="str") for name in ("sku", "store")} | {
     **{name: pd.Series(dtype="datetime64[s]") for name in ("date", "cutoff")},
     **{name: pd.Series(dtype="float64") for name in ("y", "y_hat", "baseline")},
 }
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is known of some finished SKUs.
+
+    Attributes:
+        outcomes: a row each: ``outcomes.SkuOutcome``.
+        backtest: ``sku, store, date, cutoff, y, y_hat, baseline``, and bounds.
+        forecasts: ``serving.forecast_columns``.
+    """
+
+    outcomes: pd.DataFrame
+    backtest: pd.DataFrame
+    forecasts: pd.DataFrame
+
+    def only(self, skus: Sequence[str]) -> Self:
+        """The same without other SKUs."""
+        frames = (self.outcomes, self.backtest, self.forecasts)
+        return type(self)(*(frame[frame["sku"].isin(skus)] for frame in frames))
 
 
 def count_finished_skus(store: ObjectStore, run: RunKeys) -> int:
@@ -35,18 +57,33 @@ def join_backtests(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(_BACKTEST)
 
 
-def read_checkpoints(store: ObjectStore, folder: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Outcomes and backtest rows of the SKUs that earlier tries of a chunk finished; both empty at first."""
-    names = [item.key.rsplit("/", 1)[1] for item in store.list(f"{folder}/parts/")]
-    outcomes = [store.get_frame(f"{folder}/parts/{name}") for name in names]
-    backtests = [store.get_frame(f"{folder}/backtests/{name}") for name in names]
-    return pd.concat([to_frame(()), *outcomes], ignore_index=True), join_backtests(backtests)
+def read_outcomes(store: ObjectStore, folder: str) -> pd.DataFrame:
+    """Outcomes of the SKUs that earlier tries of a chunk finished; empty at first."""
+    frames = [store.get_frame(f"{folder}/parts/{name}") for name in _list_names(store, folder)]
+    return pd.concat([to_frame(()), *frames], ignore_index=True)
 
 
-def write_checkpoint(
-    store: ObjectStore, folder: str, position: int, outcomes: Sequence[SkuOutcome], backtest: pd.DataFrame
-) -> None:
+def read_checkpoints(store: ObjectStore, folder: str) -> Checkpoint:
+    """What earlier tries of a chunk finished; empty frames at first."""
+    names = _list_names(store, folder)
+    backtests, forecasts = (
+        [store.get_frame(f"{folder}/{kind}/{name}") for name in names] for kind in ("backtests", "forecasts")
+    )
+    empty = pd.DataFrame({"sku": pd.Series(dtype="str")})
+    return Checkpoint(
+        outcomes=read_outcomes(store, folder),
+        backtest=join_backtests(backtests),
+        forecasts=pd.concat(forecasts, ignore_index=True) if forecasts else empty,
+    )
+
+
+def write_checkpoint(store: ObjectStore, folder: str, position: int, part: Checkpoint) -> None:
     """Write what was finished since the last checkpoint; the outcomes last, since they make it count."""
-    name = f"{position:05d}-{len(outcomes)}.parquet"
-    store.put_frame(f"{folder}/backtests/{name}", backtest)
-    store.put_frame(f"{folder}/parts/{name}", to_frame(outcomes))
+    name = f"{position:05d}-{len(part.outcomes)}.parquet"
+    store.put_frame(f"{folder}/backtests/{name}", part.backtest)
+    store.put_frame(f"{folder}/forecasts/{name}", part.forecasts)
+    store.put_frame(f"{folder}/parts/{name}", part.outcomes)
+
+
+def _list_names(store: ObjectStore, folder: str) -> list[str]:
+    return [item.key.rsplit("/", 1)[1] for item in store.list(f"{folder}/parts/")]

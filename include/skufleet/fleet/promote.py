@@ -8,9 +8,9 @@ from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.collect import collect_results
 from include.skufleet.fleet.outcomes import count
+from include.skufleet.fleet.releases import follow, put_release, read_release
 from include.skufleet.fleet.run import Run
 from include.skufleet.lifecycle.promotion import promote
-from include.skufleet.lifecycle.release import freeze_release
 
 THREADS = 4
 """Enough to keep a registry server with two workers busy."""
@@ -27,9 +27,11 @@ def promote_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, A
     plan = clients.store.get_json(run.plan_key)
     results, lost = collect_results(clients, run, plan)
     clients.store.put_frame(run.results_key, results)
-    decisions = promote(clients.registry, results, catalogue.gate, as_of=run.as_of, threads=THREADS)
+    known = read_release(clients.store, run)
+    states = clients.registry.states(catalogue.name, known)
+    decisions = promote(clients.registry, results, states, catalogue.gate, as_of=run.as_of, threads=THREADS)
     clients.store.put_frame(run.decisions_key, decisions)
-    clients.store.put_frame(run.release_key, freeze_release(clients.registry.production(catalogue.name)))
+    put_release(clients.store, run, follow(states, results, decisions, run.as_of.isoformat()))
     promoted = int(decisions["promoted"].sum())
     return {
         "outcomes": count(results),

@@ -1,4 +1,4 @@
-"""Retrain one chunk, end to end: read, validate, backtest, train and register each of its SKUs.
+"""Retrain one chunk, end to end: read, validate, backtest, train, register and forecast each of its SKUs.
 
 One SKU that fails is recorded and the others go on. A service that is away stops the chunk, to be tried again: what
 was finished by then is in the checkpoints and is not done twice.
@@ -6,10 +6,7 @@ was finished by then is in the checkpoints and is not done twice.
 
 from __future__ import annotations
 
-import inspect
 import logging
-import math
-import resource
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,28 +17,29 @@ from threadpoolctl import threadpool_limits
 
 from include.skufleet.config import Catalogue
 from include.skufleet.errors import PermanentError
-from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.chunk_data import ChunkData, load_chunk
 from include.skufleet.fleet.clients import Clients
-from include.skufleet.fleet.inputs import forecast_inputs
+from include.skufleet.fleet.inputs import active_stores, model_inputs
 from include.skufleet.fleet.outcomes import SkuOutcome, count, to_frame
-from include.skufleet.fleet.progress import join_backtests, read_checkpoints, write_checkpoint
+from include.skufleet.fleet.progress import Checkpoint, join_backtests, read_checkpoints, write_checkpoint
+from include.skufleet.fleet.recording import Recording, list_figures
+from include.skufleet.fleet.report.pick import rank_to_explain
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.serving import Artifact, choose_serving, forecast_sku, join_forecasts, load_artifacts
+from include.skufleet.fleet.stages import read_peak_memory
 from include.skufleet.fleet.stockouts import list_stockouts
 from include.skufleet.fleet.train import Draft, describe_error, draft_sku
-from include.skufleet.forecasting import scoring
 from include.skufleet.registry.links import registry_search_url, run_url
-from include.skufleet.registry.package import ModelPackage, demand_signature, pinned
-from include.skufleet.registry.records import ChunkRun, ModelRecord
+from include.skufleet.registry.records import ChunkRun, RegisteredVersion
 
-CHECKPOINT_SKUS = 25
+CHECKPOINT_SKUS = 50
 """SKUs that are written down together: a killed task does at most so many again."""
 
 log = logging.getLogger(__name__)
 
 
 def retrain_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> dict[str, Any]:
-    """Retrain the SKUs of one chunk and write its results, backtest, quarantine, stock-outs and forecast inputs to S3.
+    """Retrain the SKUs of one chunk; write results, backtest, quarantine, stock-outs and forecasts to S3.
 
     Returns:
         Small JSON: counts of outcomes, seconds, peak memory of the process (MB), and links.
@@ -60,12 +58,13 @@ def retrain_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) 
         work.do_all()
     results = work.write()
     seconds = time.perf_counter() - started
-    clients.registry.finish(mlflow_run, metrics=_fleet_metrics(results) | {"seconds": seconds})
+    metrics = _fleet_metrics(results) | {"seconds": seconds}
+    clients.registry.finish(mlflow_run, metrics=metrics, table=list_figures(results))
     summary = {
         "chunk": chunk,
         "counts": count(results),
         "seconds": round(seconds, 2),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_rss_mb": read_peak_memory(),
     }
     details = {"expectations": [asdict(item) for item in data.verdict.expectations], "mlflow_run": mlflow_run.run_id}
     clients.store.put_json(f"{folder}/summary.json", summary | details)
@@ -105,37 +104,42 @@ class _ChunkWork:
 
     def __post_init__(self) -> None:
         self.folder = self.run.chunk_folder(self.chunk)
-        flags = self.catalogue.landing.calendar.flags if self.catalogue.landing.calendar else {}
-        signature = demand_signature(flags, bound_columns(self.catalogue))
-        self.package = ModelPackage(inspect.getsource(scoring), signature, pinned())
+        self.recording = Recording.of(self.catalogue)
         # A run that is planned anew, from a cleared first task on, may give the chunk other SKUs than it had.
-        finished, backtest = read_checkpoints(self.clients.store, self.folder)
-        self.written = len(finished)
-        self.finished = finished[finished["sku"].isin(list(self.data.skus))]
-        self.backtests = [backtest[backtest["sku"].isin(list(self.data.skus))]]
+        before = read_checkpoints(self.clients.store, self.folder)
+        self.written = len(before.outcomes)
+        self.parts = [before.only(list(self.data.skus))]
 
     def do_all(self) -> None:
-        """Train and register what no checkpoint knows yet; a checkpoint after each ``CHECKPOINT_SKUS``."""
-        to_do = sorted(set(self.data.skus) - set(self.finished["sku"]))
-        self.clients.registry.prepare(self.mlflow_run, to_do)
+        """Train, register and forecast what no checkpoint knows yet; a checkpoint after each ``CHECKPOINT_SKUS``."""
+        to_do = sorted(set(self.data.skus) - set(self.parts[0].outcomes["sku"]))
         for start in range(0, len(to_do), CHECKPOINT_SKUS):
             drafts = [self._draft(sku) for sku in to_do[start : start + CHECKPOINT_SKUS]]
-            outcomes = [self._register(draft) for draft in drafts]
-            self.clients.registry.flush(self.mlflow_run)
-            self._write_down(outcomes, drafts)
-            log.info("%s: %d of %d SKUs", self.chunk, len(self.finished), len(self.data.skus))
+            done = self._register(drafts)
+            part = Checkpoint(
+                outcomes=to_frame(done),
+                backtest=join_backtests([draft.backtest for draft in drafts if draft.backtest is not None]),
+                forecasts=self._forecast(done, {draft.row.sku: draft.artifact for draft in drafts if draft.artifact}),
+            )
+            write_checkpoint(self.clients.store, self.folder, self.written, part)
+            self.written += len(done)
+            self.parts.append(part)
+            log.info("%s: %d of %d SKUs", self.chunk, self.written, len(self.data.skus))
 
     def write(self) -> pd.DataFrame:
         """The chunk's objects; the results last, since they make the chunk count as done. Returns the results."""
-        store = self.clients.store
-        store.put_frame(f"{self.folder}/backtest.parquet", join_backtests(self.backtests))
-        store.put_frame(f"{self.folder}/quarantine.parquet", self.data.verdict.bad_rows)
-        trained = self.finished.loc[self.finished["outcome"] == "trained", "sku"]
+        store, folder = self.clients.store, self.folder
+        results = pd.concat([part.outcomes for part in self.parts], ignore_index=True)
+        forecasts = join_forecasts([part.forecasts for part in self.parts], self.catalogue)
+        store.put_frame(f"{folder}/backtest.parquet", join_backtests([part.backtest for part in self.parts]))
+        store.put_frame(f"{folder}/quarantine.parquet", self.data.verdict.bad_rows)
+        trained = results.loc[results["outcome"] == "trained", "sku"]
         masked = list_stockouts(self.data.panels[sku] for sku in trained if sku in self.data.panels)
-        store.put_frame(f"{self.folder}/stockouts.parquet", masked)
-        store.put_frame(f"{self.folder}/inputs.parquet", forecast_inputs(self.data, self.catalogue))
-        store.put_frame(f"{self.folder}/results.parquet", self.finished)
-        return self.finished
+        store.put_frame(f"{folder}/stockouts.parquet", masked)
+        store.put_frame(f"{folder}/inputs.parquet", self._list_questions(results))
+        store.put_frame(self.run.forecast_key(self.chunk), forecasts)
+        store.put_frame(f"{folder}/results.parquet", results)
+        return results
 
     def _draft(self, sku: str) -> Draft:
         started, known = time.perf_counter(), self.data.skus[sku]
@@ -151,53 +155,56 @@ class _ChunkWork:
         seconds = round(time.perf_counter() - started, 4)
         return replace(draft, row=replace(draft.row, chunk=self.chunk, seconds=seconds))
 
-    def _register(self, draft: Draft) -> SkuOutcome:
+    def _register(self, drafts: Sequence[Draft]) -> list[SkuOutcome]:
         """One new version where there is a model to register; a SKU that MLflow refuses fails alone."""
-        row = draft.row
-        if draft.artifact is None:
+        rows = {draft.row.sku: draft.row for draft in drafts}
+        records, groups = [], {}
+        for draft in drafts:
+            if draft.artifact is not None:
+                known = self.data.skus[draft.row.sku]
+                rows[draft.row.sku], record = self.recording.record(draft, known)
+                records.append(record)
+                if known.get("registered") is not None:
+                    groups[known["name"]] = known["registered"]
+        made = self.clients.registry.register(self.mlflow_run, records, groups)
+        return [self._note(row, made.get(sku)) for sku, row in rows.items()]
+
+    def _note(self, row: SkuOutcome, made: RegisteredVersion | PermanentError | None) -> SkuOutcome:
+        """The row with what became of its registration."""
+        if made is None:
             return row
-        try:
-            version = self.clients.registry.register(self.mlflow_run, self._record(draft))
-        except PermanentError as error:
-            log.warning("SKU %r could not be registered", row.sku, exc_info=True)
-            text = describe_error(error)
-            return replace(row, outcome="failed", reason="could not be registered", step="register", error=text)
+        if isinstance(made, PermanentError):
+            log.warning("SKU %r could not be registered: %s", row.sku, made)
+            reason = "could not be registered"
+            return replace(row, outcome="failed", reason=reason, step="register", error=describe_error(made), gate="")
         return replace(
             row,
-            registered_name=version.name,
-            version=version.version,
-            model_id=version.model_id,
+            registered_name=made.name,
+            version=made.version,
             mlflow_run_id=self.mlflow_run.run_id,
-            artifact_uri=version.artifact_uri,
-            artifact_bytes=version.artifact_bytes,
+            artifact_uri=made.artifact_uri,
+            artifact_bytes=made.artifact_bytes,
         )
 
-    def _record(self, draft: Draft) -> ModelRecord:
-        """What MLflow shows of the model."""
-        row = draft.row
-        figures = ("wape", "bias", "rmsse", "mase", "mae", "rmse", "baseline_wape", "baseline_rmsse")
-        shown = {name: f"{getattr(row, name):.4f}" for name in ("wape", "bias", "rmsse", "baseline_wape")}
-        return ModelRecord(
-            sku=row.sku,
-            department=row.department,
-            package=self.package,
-            parameters=draft.artifact or {},
-            params={"candidate": row.candidate, "horizon": self.catalogue.horizon, "stores": row.stores},
-            metrics={name: getattr(row, name) for name in figures},
-            tags={
-                **self.data.skus[row.sku]["hierarchy"],
-                "candidate": row.candidate,
-                "outcome": "trained" if row.outcome == "trained" else "fallback",
-                "fingerprint": row.fingerprint,
-                "demand_class": row.demand_class,
-                "chosen_because": row.reason,
-                **{name: text for name, text in shown.items() if not math.isnan(getattr(row, name))},
-            },
-        )
+    def _forecast(self, rows: Sequence[SkuOutcome], own: dict[str, Artifact]) -> pd.DataFrame:
+        """The forecasts of those SKUs that are not retired, by the version that the gate lets serve."""
+        serving = {row.sku: choose_serving(row, self.data.skus[row.sku]["production"], self.run.as_of) for row in rows}
+        own_serves = {row.sku for row in rows if (item := serving[row.sku]) and item.version == row.version}
+        others = {sku: item for sku, item in serving.items() if item and sku not in own_serves}
+        artifacts = {sku: own[sku] for sku in own_serves} | load_artifacts(self.clients, others)
+        frames = []
+        for row in rows:
+            panel = self.data.panels.get(row.sku)
+            if panel is not None and self.data.verdict.skus[row.sku].status != "inactive":
+                frame = forecast_sku(panel, self.catalogue, serving[row.sku], artifacts.get(row.sku))
+                frames += [] if frame is None else [frame]
+        return join_forecasts(frames, self.catalogue)
 
-    def _write_down(self, outcomes: Sequence[SkuOutcome], drafts: Sequence[Draft]) -> None:
-        backtest = join_backtests([draft.backtest for draft in drafts if draft.backtest is not None])
-        write_checkpoint(self.clients.store, self.folder, self.written, outcomes, backtest)
-        self.written += len(outcomes)
-        self.finished = pd.concat([self.finished, to_frame(outcomes)], ignore_index=True)
-        self.backtests.append(backtest)
+    def _list_questions(self, results: pd.DataFrame) -> pd.DataFrame:
+        """What the models of those SKUs are asked that the report may explain: the chunk's first of each class."""
+        frames = []
+        for sku in (sku for skus in rank_to_explain(results).values() for sku in skus):
+            panel = self.data.panels[sku]
+            stores = active_stores(panel, self.catalogue.validation.inactive_after)
+            frames += [model_inputs(panel, stores)] if stores else []
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"sku": pd.Series(dtype="str")})

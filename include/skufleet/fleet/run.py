@@ -68,14 +68,33 @@ class RunKeys:
         return f"releases/{self.catalogue}/{self.key}.parquet"
 
     @property
+    def not_planned_key(self) -> str:
+        """The outcome of each SKU of the plan that no chunk gets: ``outcomes.SkuOutcome``."""
+        return f"{self.folder}/not-planned.parquet"
+
+    @property
+    def release_pointer(self) -> str:
+        """Names the release that is in force."""
+        return f"releases/{self.catalogue}/current.json"
+
+    @property
+    def forecast_pointer(self) -> str:
+        """Names the forecasts that are published."""
+        return f"forecasts/{self.catalogue}/current.json"
+
+    @property
     def forecast_folder(self) -> str:
-        """The forecasts of this run; ``forecasts/<catalogue>/current.json`` points to the published ones."""
+        """The forecasts of this run, published or not."""
         return f"forecasts/{self.catalogue}/{self.key}"
 
     @property
     def components_key(self) -> str:
         """How the forecasts of the SKUs that the report explains come about."""
         return f"{self.folder}/components.parquet"
+
+    def forecast_key(self, chunk: str) -> str:
+        """The forecasts of one chunk's SKUs."""
+        return f"{self.forecast_folder}/part-{chunk}.parquet"
 
     def chunk_folder(self, chunk: str) -> str:
         """The prefix of what one chunk reads (its manifest) and writes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -43,3 +44,8 @@ def read_stage_seconds(store: ObjectStore, run: RunKeys) -> tuple[dict[str, floa
         seconds[stage] = (finished - started).total_seconds()
         began = min(began, started) if began else started
     return seconds, began
+
+
+def read_peak_memory() -> int:
+    """The peak memory of this process so far, in MB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

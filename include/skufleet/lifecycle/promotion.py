@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -15,7 +15,6 @@ from include.skufleet.config import Gate
 from include.skufleet.errors import ConfigError, PermanentError
 from include.skufleet.lifecycle.gate import Decision, Outcome, decide
 from include.skufleet.registry.client import Registry
-from include.skufleet.registry.names import catalogue_of
 from include.skufleet.registry.records import PREVIOUS, RegisteredVersion
 from include.skufleet.registry.states import ModelState
 
@@ -54,17 +53,27 @@ _TYPES = {
 }
 
 
-def promote(registry: Registry, results: pd.DataFrame, gate: Gate, *, as_of: date, threads: int = 4) -> pd.DataFrame:
-    """Move to production what passes the gate, and write the reason on what does not.
+def promote(
+    registry: Registry,
+    results: pd.DataFrame,
+    states: Mapping[str, ModelState],
+    gate: Gate,
+    *,
+    as_of: date,
+    threads: int = 4,
+) -> pd.DataFrame:
+    """Move to production what passes the gate, and let the rest wait in staging with the reason.
 
     A version that is in production already stays; production never moves to a version of an earlier ``as_of``, nor, of
-    one ``as_of``, to an earlier version. A SKU whose version MLflow refuses (deleted by hand, for example) gets the
-    rule ``error``, and the others go on.
+    one ``as_of``, to an earlier version: such a version gets no alias. A SKU whose version MLflow refuses (deleted by
+    hand, for example) gets the rule ``error``, and the others go on.
 
     Args:
         registry: the registry.
         results: the run's results; rows with a ``version`` above 0 count. Columns ``sku, registered_name, version,
-            outcome, candidate, metric, challenger_metric, baseline_metric, champion_metric``.
+            outcome, candidate, metric, challenger_metric, baseline_metric, champion_metric, gate``; the last is what
+            the version's tags say already: ``passed`` or ``held``.
+        states: SKU -> what its registered model points at now.
         gate: the catalogue's tolerances.
         as_of: the run's date.
         threads: SKUs at the same time.
@@ -77,13 +86,31 @@ def promote(registry: Registry, results: pd.DataFrame, gate: Gate, *, as_of: dat
         ServiceUnavailableError: MLflow went away; what was promoted stays, and a second call does the rest.
     """
     rows = results[results["version"] > 0].to_dict("records")
-    states: dict[str, ModelState] = {}
-    for catalogue in sorted({catalogue_of(row["registered_name"]) for row in rows}):
-        states |= {state.name: state for state in registry.states(catalogue).values()}
+    by_name = {state.name: state for state in states.values()}
     done = _in_threads(
-        lambda row: _promote_one(registry, row, states.get(row["registered_name"]), gate, as_of), rows, threads
+        lambda row: _promote_one(registry, row, by_name.get(row["registered_name"]), gate, as_of), rows, threads
     )
     return pd.DataFrame([asdict(item) for item in done], columns=list(_TYPES)).astype(_TYPES)
+
+
+def judge(row: Mapping[str, Any], production_outcome: Outcome | None, gate: Gate) -> Decision:
+    """What the gate says of a row of the results, beside a version in production of this outcome (``None``: none)."""
+    champion = float(row["champion_metric"])
+    return decide(
+        float(row["challenger_metric"]),
+        float(row["baseline_metric"]),
+        None if math.isnan(champion) else champion,
+        gate,
+        candidate=str(row["candidate"]),
+        outcome=to_outcome(row["outcome"]),
+        production_outcome=production_outcome,
+        metric=str(row["metric"]) or "metric",
+    )
+
+
+def to_outcome(value: object) -> Outcome:
+    """A quarantined or failed SKU that has a model has a fallback."""
+    return "trained" if value == "trained" else "fallback"
 
 
 def _in_threads(work: Callable[[Any], Promotion], rows: Iterable[Any], threads: int) -> list[Promotion]:
@@ -106,15 +133,12 @@ def _promote_one(
         return Promotion(sku, name, version, False, "error", reason, 0)
     current = state.production
     if current and current.version == version:
-        reason = current.tags.get("reason") or "in production already"
+        reason = "in production already"
         return Promotion(sku, name, version, True, "already", reason, state.aliases.get(PREVIOUS, 0))
     previous = current.version if current else 0
     decision = _decide(row, current, gate, as_of)
     try:
-        if decision.promote:
-            registry.set_production(state, version, decision.reason)
-        else:
-            registry.keep_in_staging(name, version, decision.reason)
+        _carry_out(registry, row, state, decision)
     except ConfigError:
         raise
     except PermanentError as error:
@@ -127,19 +151,15 @@ def _decide(row: dict[str, Any], current: RegisteredVersion | None, gate: Gate, 
     if current and (current.as_of, current.version) > (as_of.isoformat(), version):
         reason = f"Version {current.version} in production is of {current.as_of}; this one, of {as_of}, is older."
         return Decision(False, reason, "newer")
-    champion = float(row["champion_metric"])
-    return decide(
-        float(row["challenger_metric"]),
-        float(row["baseline_metric"]),
-        None if math.isnan(champion) else champion,
-        gate,
-        candidate=str(row["candidate"]),
-        outcome=_outcome(row["outcome"]),
-        production_outcome=_outcome(current.outcome) if current else None,
-        metric=str(row["metric"]) or "metric",
-    )
+    return judge(row, to_outcome(current.outcome) if current else None, gate)
 
 
-def _outcome(value: object) -> Outcome:
-    """A quarantined or failed SKU that has a model has a fallback."""
-    return "trained" if value == "trained" else "fallback"
+def _carry_out(registry: Registry, row: dict[str, Any], state: ModelState, decision: Decision) -> None:
+    """Move the aliases; correct the version's tags where production has changed since they were written."""
+    version, verdict = int(row["version"]), "passed" if decision.promote else "held"
+    if row["gate"] != verdict:
+        registry.tag_version(state.name, version, {"gate": verdict, "reason": decision.reason})
+    if decision.promote:
+        registry.set_production(state, version)
+    elif decision.rule != "newer":
+        registry.keep_in_staging(state, version)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any, Literal, Protocol
 
 from include.skufleet.registry.connection import Connection
+from include.skufleet.registry.metrics import TABLE_FILE, Cell, table_content
 from include.skufleet.registry.package import DATA_FILE, read_parameters
 from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
-from include.skufleet.registry.register import ChunkRegistration, PutArtifact, find_versions_of_run, repair_staging
+from include.skufleet.registry.register import ChunkRegistration, PutArtifact, Registered
 from include.skufleet.registry.runs import find_or_create_run, finish_run
-from include.skufleet.registry.states import ModelState, find_states, hold_in_staging, move_to_production
+from include.skufleet.registry.states import (
+    ModelState,
+    find_states,
+    hold_in_staging,
+    move_to_production,
+    tag_version,
+)
 from include.skufleet.registry.trials import TrialRun, close_trial, log_trial, open_trial
 
 _READ_THREADS = 8
+_WRITE_THREADS = 4
+"""Enough to keep a server with a few workers busy: each registration is a handful of requests, one after the other."""
 
 
 class Stored(Protocol):
@@ -35,7 +44,7 @@ class Stored(Protocol):
 class Registry:
     """The model registry at one tracking URI. Connects at the first use.
 
-    One thread registers the models of a chunk; everything else is safe to share between threads.
+    One thread registers the models of a chunk, with threads of its own; everything else is safe to share.
 
     Every method raises ``ServiceUnavailableError`` when MLflow does not answer after bounded retries, ``ConfigError``
     when it refuses us, ``PermanentError`` when it refuses the request.
@@ -64,67 +73,80 @@ class Registry:
         """
         return find_or_create_run(self._connection, catalogue, dag_run_id, chunk, as_of, tags or {})
 
-    def registered_in(self, run: ChunkRun) -> dict[str, RegisteredVersion]:
-        """SKU -> what an earlier try of this chunk registered, with its alias; empty for a new run.
-
-        Costs nothing for a new run, else one request, one per 100 SKUs, and one for each alias that was still missing.
-        Figures may not have been written yet: ``register`` a SKU again to write them; it keeps its version.
-        """
-        if not run.resumed:
-            return {}
-        versions = find_versions_of_run(self._connection, run)
-        repair_staging(self._connection, versions.values())
-        return {item.sku: item for item in versions.values()}
-
-    def prepare(self, run: ChunkRun, skus: Iterable[str]) -> None:
-        """Look up the registered models of these SKUs, about 100 in a request; saves a request in each ``register``."""
-        self._registration(run).prepare(skus)
-
-    def register(self, run: ChunkRun, record: ModelRecord) -> RegisteredVersion:
-        """Register one model: artifact, version, tags, alias ``staging``; its figures wait for ``flush``.
+    def register(
+        self,
+        run: ChunkRun,
+        records: Iterable[ModelRecord],
+        groups: Mapping[str, Mapping[str, str]] | None = None,
+        threads: int = _WRITE_THREADS,
+    ) -> dict[str, Registered]:
+        """Register models, a few at a time: files, registered model, version with its tags. No alias is set.
 
         A SKU that this run has already registered keeps its version. Broken off anywhere, a second call finishes the
-        work and makes no second version. Where staging or production has a version of a later ``as_of``, the new one
-        gets no alias and the stage ``archived``.
+        work and makes no second version.
 
-        Raises:
-            ArtifactError: the parameters cannot be written as JSON; no version was made.
+        Args:
+            run: the chunk's run.
+            records: at most one per SKU.
+            groups: registered model's name -> its tags as someone has just read them, empty for one that MLflow does
+                not have: saves the request that would read them.
+            threads: models at the same time.
+
+        Returns:
+            SKU -> its version, or the error with which MLflow refused this one.
         """
-        return self._registration(run).register(record)
-
-    def flush(self, run: ChunkRun) -> None:
-        """Write the figures of the models registered so far: about one request per 100 models."""
-        self._registration(run).flush()
+        registration = self._registrations.setdefault(
+            run.run_id, ChunkRegistration(self._connection, self._put_artifact, run)
+        )
+        if not run.resumed:
+            registration.groups |= groups or {}
+        return registration.register_all(records, threads)
 
     def finish(
         self,
         run: ChunkRun,
         status: Literal["FINISHED", "FAILED"] = "FINISHED",
         metrics: Mapping[str, float] | None = None,
+        table: tuple[Sequence[str], Sequence[Sequence[Cell]]] | None = None,
     ) -> None:
-        """Write what is left and the chunk's own figures (NaN ones are left out), and close the run. Repeatable."""
-        self.flush(run)
-        finish_run(self._connection, run, status, metrics or {})
+        """Write the chunk's own figures (NaN ones are left out) and the table of its SKUs, and close the run.
+
+        Repeatable. ``table`` is column names and rows; MLflow shows it among the run's artifacts.
+        """
+        if table is not None:
+            self._put_artifact(f"{run.artifact_uri}/{TABLE_FILE}", table_content(*table))
+        finish_run(self._connection, run, status, metrics or {}, has_table=table is not None)
         self._registrations.pop(run.run_id, None)
 
-    def states(self, catalogue: str) -> dict[str, ModelState]:
-        """SKU -> its aliases and its version in production, in a handful of requests for any catalogue."""
-        return find_states(self._connection, catalogue)
+    def states(self, catalogue: str, known: Iterable[RegisteredVersion] = ()) -> dict[str, ModelState]:
+        """SKU -> its aliases and its version in production, in a handful of requests for any catalogue.
 
-    def production(self, catalogue: str) -> dict[str, RegisteredVersion]:
+        Args:
+            catalogue: the catalogue's name.
+            known: versions that the caller remembers; one in production that is neither among them nor the latest of
+                its SKU costs a request of its own.
+        """
+        return find_states(self._connection, catalogue, {(item.name, item.version): item for item in known})
+
+    def production(self, catalogue: str, known: Iterable[RegisteredVersion] = ()) -> dict[str, RegisteredVersion]:
         """SKU -> the version in production; a SKU without one is absent. Costs what ``states`` costs."""
-        return {sku: state.production for sku, state in self.states(catalogue).items() if state.production}
+        states = self.states(catalogue, known)
+        return {sku: state.production for sku, state in states.items() if state.production}
 
-    def set_production(self, state: ModelState, version: int, reason: str) -> None:
-        """Point ``production`` at the version and ``previous`` at the one before; tags ``stage, reason, promoted_at``.
+    def set_production(self, state: ModelState, version: int) -> None:
+        """Point ``production`` at the version and ``previous`` at the one before.
 
         Broken off anywhere, the version before still serves, and a second call finishes.
         """
-        move_to_production(self._connection, state, version, reason)
+        move_to_production(self._connection, state, version)
 
-    def keep_in_staging(self, name: str, version: int, reason: str) -> None:
-        """Leave the version in staging, with the reason as a tag."""
-        hold_in_staging(self._connection, name, version, reason)
+    def keep_in_staging(self, state: ModelState, version: int) -> None:
+        """Let the version wait in staging, unless a later one does."""
+        hold_in_staging(self._connection, state, version)
+
+    def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version, a request each."""
+        tag_version(self._connection, name, version, tags)
 
     def load_parameters(
         self, versions: Iterable[Stored], get_artifact: Callable[[str], bytes], threads: int = _READ_THREADS
@@ -177,11 +199,6 @@ class Registry:
     def close_trial(self, run: TrialRun, status: Literal["FINISHED", "FAILED"] = "FINISHED") -> None:
         """Close the run of a trial. Repeatable."""
         close_trial(self._connection, run, status)
-
-    def _registration(self, run: ChunkRun) -> ChunkRegistration:
-        if run.run_id not in self._registrations:
-            self._registrations[run.run_id] = ChunkRegistration(self._connection, self._put_artifact, run)
-        return self._registrations[run.run_id]
 
 
 def model_uri(name: str, alias: str = "production") -> str:

@@ -1,9 +1,10 @@
-"""Figures of many models in few requests: each metric carries its model's id and the run of the chunk."""
+"""Figures of a chunk: pooled ones as metrics of its MLflow run, those of each SKU as a table that its page shows."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,40 +16,31 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PER_REQUEST = 1000  # MLflow's limit
-_MODEL_STEP = 0
-_RUN_STEP = 1  # of one name and date, MLflow shows the metric with the highest step: the chunk's, not some model's
+TABLE_FILE = "skus.json"
+TABLE_TAG = "mlflow.loggedArtifacts"
+TABLE_TAG_VALUE = json.dumps([{"path": TABLE_FILE, "type": "table"}])
+"""The tag by which MLflow's pages, and ``mlflow.load_table``, know a table among the files of a run."""
 
-
-def write_model_metrics(
-    connection: Connection, run: ChunkRun, figures: Iterable[tuple[str, Mapping[str, float]]]
-) -> None:
-    """Log each model's figures, ``(model_id, name -> value)``; NaN and infinite ones are left out. Safe to repeat."""
-    metrics = [item for model_id, values in figures for item in _metrics(run, values, _MODEL_STEP, model_id)]
-    _write(connection, run, metrics)
+Cell = str | int | float
 
 
 def write_run_metrics(connection: Connection, run: ChunkRun, values: Mapping[str, float]) -> None:
-    """Log figures of the chunk as a whole on its run."""
-    _write(connection, run, _metrics(run, values, _RUN_STEP, None))
-
-
-def _metrics(run: ChunkRun, values: Mapping[str, float], step: int, model_id: str | None) -> list[Any]:
+    """Log figures of the chunk as a whole on its run; NaN and infinite ones are left out. Safe to repeat."""
     from mlflow.entities import Metric
 
     # The date of the run, not the clock: a second try writes the same rows, and MLflow keeps one of each.
     stamp = int(datetime.combine(run.as_of, time(), UTC).timestamp() * 1000)
-    known = {name: float(value) for name, value in values.items() if math.isfinite(value)}
-    if model_id is None:
-        return [Metric(name, value, stamp, step) for name, value in known.items()]
-    return [Metric(name, value, stamp, step, model_id=model_id, run_id=run.run_id) for name, value in known.items()]
-
-
-def _write(connection: Connection, run: ChunkRun, metrics: list[Any]) -> None:
+    metrics = [Metric(name, float(value), stamp, 0) for name, value in values.items() if math.isfinite(value)]
     for start in range(0, len(metrics), PER_REQUEST):
         part = metrics[start : start + PER_REQUEST]
-        connection.call(
-            f"write {len(part)} metrics of chunk {run.chunk}", partial(_log_batch, run_id=run.run_id, metrics=part)
-        )
+        request = partial(_log_batch, run_id=run.run_id, metrics=part)
+        connection.call(f"write {len(part)} metrics of chunk {run.chunk}", request)
+
+
+def table_content(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
+    """The file of a table in the form of ``mlflow.log_table``: NaN and infinite figures become null."""
+    data = [[None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in row] for row in rows]
+    return json.dumps({"columns": list(columns), "data": data}, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _log_batch(client: MlflowClient, run_id: str, metrics: list[Any]) -> None:

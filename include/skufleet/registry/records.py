@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from include.skufleet.registry.package import ModelPackage
 
-Stage = Literal["staging", "production", "archived"]
 STAGING = "staging"
 PRODUCTION = "production"
 PREVIOUS = "previous"
@@ -27,8 +26,9 @@ class ChunkRun:
         as_of: the date that the run pretends it is.
         experiment_id: ``skufleet/<catalogue>`` in MLflow.
         run_id: the MLflow run.
+        artifact_uri: the run's folder in the artifact store; its models' files are below it.
         resumed: an earlier try of the same chunk had made it.
-        tags: set on the run and on every version that it registers.
+        tags: set on the run.
     """
 
     catalogue: str
@@ -37,6 +37,7 @@ class ChunkRun:
     as_of: date
     experiment_id: str
     run_id: str
+    artifact_uri: str
     resumed: bool
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,9 +51,8 @@ class ModelRecord:
         department: the group by which people browse; may be empty.
         package: the artifact's fixed part: scorer, signature, requirements.
         parameters: what the scorer reads, a dict that JSON can hold.
-        params: settings to show in MLflow.
-        metrics: figures to show in MLflow; NaN and infinite ones are left out.
-        tags: further tags of the version: ``candidate, outcome, fingerprint, wape, baseline_wape, ...``.
+        groups: the SKU's place in the hierarchy, level -> name: tags of the registered model.
+        tags: tags of the version: ``candidate, outcome, fingerprint, wape, baseline_wape, gate, reason, ...``.
         description: one sentence for the version's page; empty: written from the tags.
     """
 
@@ -60,8 +60,7 @@ class ModelRecord:
     department: str
     package: ModelPackage
     parameters: Mapping[str, Any]
-    params: Mapping[str, str | int | float] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
 
@@ -78,12 +77,9 @@ class RegisteredVersion:
         outcome: ``trained`` or ``fallback``.
         as_of: ISO date of the run that made it.
         fingerprint: hash of what it was trained from.
-        stage: the stage that its tag says: ``staging``, ``production`` or ``archived``.
-        model_id: MLflow's logged model.
         run_id: the MLflow run that made it.
         artifact_uri: the folder of its files.
         artifact_bytes: the size of these files.
-        tags: all tags of the version.
     """
 
     sku: str
@@ -93,25 +89,28 @@ class RegisteredVersion:
     outcome: str
     as_of: str
     fingerprint: str
-    stage: str
-    model_id: str
     run_id: str
     artifact_uri: str
     artifact_bytes: int
-    tags: dict[str, str]
 
     @classmethod
-    def from_tags(cls, name: str, version: int, run_id: str, tags: Mapping[str, str]) -> RegisteredVersion:
+    def from_tags(
+        cls, name: str, version: int, run_id: str, artifact_uri: str, tags: Mapping[str, str]
+    ) -> RegisteredVersion:
         """Read a version from the tags that registration gave it; a tag that someone deleted reads as empty."""
-        fields = ("sku", "candidate", "outcome", "as_of", "fingerprint", "stage", "model_id", "artifact_uri")
         return cls(
             name=name,
             version=version,
             run_id=run_id,
+            artifact_uri=artifact_uri,
             artifact_bytes=int(tags.get("artifact_bytes") or 0),
-            tags=dict(tags),
-            **{key: tags.get(key, "") for key in fields},
+            **{key: tags.get(key, "") for key in ("sku", "candidate", "outcome", "as_of", "fingerprint")},
         )
+
+    @classmethod
+    def from_mlflow(cls, item: Any) -> RegisteredVersion:
+        """Read MLflow's own record of a version."""
+        return cls.from_tags(item.name, int(item.version), item.run_id or "", item.source or "", item.tags)
 
 
 def tag_text(value: object) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from include.skufleet.errors import PermanentError
 from include.skufleet.registry.connection import Connection, error_code
+from include.skufleet.registry.metrics import TABLE_TAG, TABLE_TAG_VALUE, write_run_metrics
 from include.skufleet.registry.records import ChunkRun, tag_text
 
 KEY_TAG = "skufleet.chunk_key"
@@ -67,38 +68,46 @@ def find_or_create_run(
     own = {"catalogue": catalogue, "dag_run_id": dag_run_id, "chunk": chunk, "as_of": as_of.isoformat()}
     every = {name: tag_text(value) for name, value in (dict(tags) | own).items()}
 
-    def find() -> str | None:
+    def find() -> tuple[str, str] | None:
         runs = connection.call(
             f"look for the run of chunk {chunk}",
             lambda client: client.search_runs(
                 [experiment_id], f"tags.`{KEY_TAG}` = '{key}'", max_results=1, order_by=["attributes.start_time ASC"]
             ),
         )
-        return str(runs[0].info.run_id) if runs else None
+        return _place_of(runs[0]) if runs else None
 
-    run_id, resumed = find(), True
-    if run_id is None:
-        resumed = False
-        run_id = connection.call(
+    earlier = find()
+    if earlier is not None:
+        run_id, artifact_uri = earlier
+        connection.call(f"reopen run {run_id}", lambda client: client.update_run(run_id, status="RUNNING"))
+    else:
+        run_id, artifact_uri = connection.call(
             f"create the run of chunk {chunk}",
-            lambda client: str(
-                client.create_run(
-                    experiment_id, tags=every | {KEY_TAG: key}, run_name=f"{as_of.isoformat()} {chunk}"
-                ).info.run_id
+            lambda client: _place_of(
+                client.create_run(experiment_id, tags=every | {KEY_TAG: key}, run_name=f"{as_of.isoformat()} {chunk}")
             ),
             found=find,
         )
-    else:
-        reopened = run_id
-        connection.call(f"reopen run {run_id}", lambda client: client.update_run(reopened, status="RUNNING"))
-    return ChunkRun(catalogue, dag_run_id, chunk, as_of, experiment_id, run_id, resumed, every)
+    resumed = earlier is not None
+    return ChunkRun(catalogue, dag_run_id, chunk, as_of, experiment_id, run_id, artifact_uri, resumed, every)
+
+
+def _place_of(run: Any) -> tuple[str, str]:
+    """The id and the artifact folder of an MLflow run."""
+    return str(run.info.run_id), str(run.info.artifact_uri)
 
 
 def finish_run(
-    connection: Connection, run: ChunkRun, status: Literal["FINISHED", "FAILED"], metrics: Mapping[str, float]
+    connection: Connection,
+    run: ChunkRun,
+    status: Literal["FINISHED", "FAILED"],
+    metrics: Mapping[str, float],
+    *,
+    has_table: bool = False,
 ) -> None:
-    """Write the chunk's own figures and close its run."""
-    from include.skufleet.registry.metrics import write_run_metrics
-
+    """Write the chunk's own figures, make its table of SKUs known, and close its run."""
     write_run_metrics(connection, run, metrics)
+    if has_table:
+        connection.call(f"tag run {run.run_id}", lambda client: client.set_tag(run.run_id, TABLE_TAG, TABLE_TAG_VALUE))
     connection.call(f"close run {run.run_id}", lambda client: client.set_terminated(run.run_id, status))

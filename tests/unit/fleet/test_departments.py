@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from include.skufleet.fleet import departments
-from include.skufleet.fleet.chunk_data import load_chunk
+from include.skufleet.fleet.chunk_data import load_chunk, load_part
 from include.skufleet.fleet.departments import WHOLE_CATALOGUE, list_cutoffs, read_priors
-from include.skufleet.fleet.inputs import FALLBACK
 from include.skufleet.fleet.plan import UNKNOWN_DEPARTMENT
+from include.skufleet.fleet.serving import forecast_sku
 from include.skufleet.fleet.run import Run
 from include.skufleet.forecasting.panel import Panel
 from tests.unit.fleet.small_fleet import DAYS, END, HORIZON, Row, SmallFleet, day, make_catalogue, weekly
@@ -177,11 +177,11 @@ def test_a_new_sku_sells_at_its_own_level_by_its_departments_weekdays(done: Done
 def test_the_answers_for_a_lost_model_are_those_of_the_registered_fallback(done: Done) -> None:
     plan = done.fleet.store.get_json(done.run.plan_key)
     (chunk,) = (item["chunk"] for item in plan["chunks"] if "NEW" in item["skus"])
-    asked = done.fleet.store.get_frame(f"{done.run.chunk_folder(chunk)}/inputs.parquet")
-    asked = asked[asked["sku"] == "NEW"]
+    panel = load_part(done.fleet.clients, done.fleet.catalogue, done.run, chunk, ["NEW"]).panels["NEW"]
+    without_model = forecast_sku(panel, done.fleet.catalogue, None, None)
     published = done.fleet.published()
-    answered = published[published["sku"] == "NEW"]
-    np.testing.assert_allclose(asked[f"{FALLBACK}y_hat"], answered["y_hat"])
+    assert without_model is not None
+    np.testing.assert_allclose(without_model["y_hat"], published.loc[published["sku"] == "NEW", "y_hat"])
 
 
 def test_the_run_is_complete_and_names_the_stage(done: Done) -> None:

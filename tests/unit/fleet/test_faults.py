@@ -14,8 +14,8 @@ from include.skufleet.fleet.publish_report import raise_if_incomplete
 from include.skufleet.forecasting.candidates.naive import SeasonalNaive
 from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
 from include.skufleet.forecasting.candidates.tsb import TSB
-from include.skufleet.registry.client import Registry
-from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
+from include.skufleet.registry.records import ModelRecord, RegisteredVersion
+from include.skufleet.registry.register import ChunkRegistration
 from tests.unit.fleet import small_fleet
 from tests.unit.fleet.small_fleet import WEEK, SmallFleet, weekly
 
@@ -54,19 +54,19 @@ def break_fit(monkeypatch: pytest.MonkeyPatch, kind: type[Any], sku: str) -> Non
 def break_registration(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, when: Callable[[ModelRecord], bool], *, after: bool = False
 ) -> list[str]:
-    """``register`` raises once, before or after it did its work; returns the SKUs that were asked for."""
-    right, asked, armed = Registry.register, [], [True]
+    """Registering a model raises once, before or after it was done; returns the SKUs that were asked for."""
+    right, asked, armed = ChunkRegistration._register, [], [True]
 
-    def register(self: Registry, run: ChunkRun, record: ModelRecord) -> RegisteredVersion:
+    def register(self: ChunkRegistration, record: ModelRecord) -> RegisteredVersion:
         asked.append(record.sku)
         if armed and when(record):
             armed.clear()
             if after:
-                right(self, run, record)
+                right(self, record)
             raise error
-        return right(self, run, record)
+        return right(self, record)
 
-    monkeypatch.setattr(Registry, "register", register)
+    monkeypatch.setattr(ChunkRegistration, "_register", register)
     return asked
 
 

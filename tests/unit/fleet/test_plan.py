@@ -81,11 +81,12 @@ def fleet() -> SmallFleet:
 
 
 def plan_of(fleet: SmallFleet, **params: object) -> tuple[dict, dict]:
-    """The plan, and SKU -> what its chunk's manifest says of it."""
+    """The plan with the SKUs that it leaves out, and SKU -> what its chunk's manifest says of it."""
     run = fleet.new_run(**params)
     fleet.plan(run)
     plan = fleet.store.get_json(run.plan_key)
     manifests = [fleet.store.get_json(f"{run.chunk_folder(c['chunk'])}/manifest.json") for c in plan["chunks"]]
+    plan["not_planned"] = fleet.store.get_frame(run.not_planned_key).to_dict("records")
     return plan, {sku: item for manifest in manifests for sku, item in manifest["skus"].items()}
 
 

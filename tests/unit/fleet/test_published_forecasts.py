@@ -131,6 +131,8 @@ def test_a_model_that_cannot_be_used_leaves_its_series_to_the_fallback(
     for item in fleet.store.list(uri):
         before = fleet.store.get(item.key)
         fleet.store.put(item.key, spoil(before))
+    for chunk in fleet.store.get_json(run.plan_key)["chunks"]:
+        fleet.store.delete(run.forecast_key(chunk["chunk"]))
     answer = fleet.forecast(run)
     assert answer["served_by"] == {"production": 2, "archived": 0, "fallback": 1}
     assert set(of(fleet.published(), "B")["served_by"]) == {"fallback"}

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from include.skufleet.fleet.components import EMPTY
-from include.skufleet.fleet.forecast import forecast_columns
 from include.skufleet.fleet.outcomes import TYPES
 from include.skufleet.fleet.progress import join_backtests
 from include.skufleet.fleet.search.judge import Standing, empty_scores
+from include.skufleet.fleet.serving import forecast_columns
 from include.skufleet.fleet.stockouts import NO_STOCKOUTS
+from include.skufleet.lifecycle.release import freeze_release
+from tests.unit.fleet.small_fleet import make_catalogue
 
 PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
-BOUNDS = ["lower_80", "upper_80", "lower_95", "upper_95"]
 
 
 def columns(section: str) -> list[str]:
@@ -28,10 +29,11 @@ def columns(section: str) -> list[str]:
 @pytest.mark.parametrize(
     ("section", "written"),
     [
-        ("Forecasts", forecast_columns(BOUNDS)),
+        ("Forecasts", forecast_columns(make_catalogue("shop"))),
         ("Results", list(TYPES)),
         ("Backtest", [name for name in join_backtests([]).columns if name != "baseline"] + ["lower_80", "baseline"]),
         ("Components", list(EMPTY.columns)),
+        ("Release", list(freeze_release({}).columns)),
         ("Stock-outs", list(NO_STOCKOUTS.columns)),
         ("Scores of trials", list(empty_scores().columns)),
         ("Ranking of trials", [*Standing.__annotations__, "rung", "changes"]),
