@@ -133,7 +133,8 @@ def _promote_one(
         return Promotion(sku, name, version, False, "error", reason, 0)
     current = state.production
     if current and current.version == version:
-        reason = "in production already"
+        again = judge(row, None, gate)
+        reason = again.reason if again.promote and row["outcome"] == "trained" else "In production already."
         return Promotion(sku, name, version, True, "already", reason, state.aliases.get(PREVIOUS, 0))
     previous = current.version if current else 0
     decision = _decide(row, current, gate, as_of)

@@ -14,6 +14,7 @@ import re
 from include.skufleet.errors import PermanentError
 
 MAX_LENGTH = 256  # the name column of MLflow's registry tables
+LONGEST_FOLDER = 200  # file systems take 255
 _ESCAPE = "~"
 _CUT = "~~"  # cannot come from escaping, which puts two hexadecimal digits behind every ~
 _HASH_DIGITS = 24
@@ -46,6 +47,14 @@ def registered_name(catalogue: str, sku: str) -> str:
     digest = hashlib.sha256(full.encode("ascii")).hexdigest()[:_HASH_DIGITS]
     kept = full[: MAX_LENGTH - len(_CUT) - _HASH_DIGITS]
     return kept.rstrip(_ESCAPE) + _CUT + digest
+
+
+def folder_name(name: str) -> str:
+    """A registered model's name as a folder: at most ``LONGEST_FOLDER`` characters, for MLflow makes files of it."""
+    if len(name) <= LONGEST_FOLDER:
+        return name
+    digest = hashlib.sha256(name.encode("ascii")).hexdigest()[:_HASH_DIGITS]
+    return name[: LONGEST_FOLDER - _HASH_DIGITS] + digest
 
 
 def catalogue_of(name: str) -> str:

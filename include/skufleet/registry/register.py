@@ -14,7 +14,7 @@ from typing import Any
 
 from include.skufleet.errors import ConfigError, PermanentError
 from include.skufleet.registry.connection import Connection, error_code
-from include.skufleet.registry.names import registered_name
+from include.skufleet.registry.names import folder_name, registered_name
 from include.skufleet.registry.records import (
     ChunkRun,
     ModelRecord,
@@ -75,7 +75,7 @@ class ChunkRegistration:
         made = self._made or {}
         if name not in made:
             self._describe_model(name, record)
-            uri = f"{self.run.artifact_uri}/{name}"
+            uri = f"{self.run.artifact_uri}/{folder_name(name)}"
             files = record.package.files(record.parameters, run_id=self.run.run_id)
             for path, content in files.items():
                 self.put_artifact(f"{uri}/{path}", content)

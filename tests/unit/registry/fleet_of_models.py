@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 
 from include.skufleet.registry.client import Registry
 from include.skufleet.registry.package import ModelPackage, demand_signature, pinned
-from include.skufleet.registry.records import ChunkRun, ModelRecord
+from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
 from tests.unit.registry.mlflow_server import server_uri
 
 AS_OF = date(2026, 1, 5)
@@ -64,14 +64,22 @@ def make_record(sku: str, level: float = 2.5, **changes: Any) -> ModelRecord:
         "department": "TOYS",
         "package": PACKAGE,
         "parameters": {"sku": sku, "level": level},
-        "params": {"candidate": "tsb", "alpha": 0.1},
-        "metrics": {"wape": 0.31, "baseline_wape": 0.4},
+        "groups": {"category": "Soft"},
         "tags": {
             "candidate": "tsb",
             "outcome": "trained",
             "fingerprint": "f1",
             "wape": "0.310",
             "baseline_wape": "0.400",
+            "gate": "passed",
         },
     }
     return ModelRecord(**values | changes)
+
+
+def register_one(registry: Registry, run: ChunkRun, record: ModelRecord) -> RegisteredVersion:
+    """The version of one model; raises what MLflow refuses it with."""
+    made = registry.register(run, [record])[record.sku]
+    if isinstance(made, Exception):
+        raise made
+    return made

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.skufleet.errors import PermanentError
-from include.skufleet.registry.names import MAX_LENGTH, catalogue_of, registered_name, sku_of
+from include.skufleet.registry.names import MAX_LENGTH, catalogue_of, folder_name, registered_name, sku_of
 
 catalogues = st.from_regex(r"[a-z][a-z0-9_]{0,62}", fullmatch=True)
 skus = st.text(st.characters(), min_size=1, max_size=400)  # half characters (surrogates) and NUL included
@@ -77,3 +77,11 @@ def test_a_name_that_no_sku_has_is_refused(name: str) -> None:
 def test_an_empty_sku_and_a_catalogue_that_no_file_can_have_are_refused(catalogue: str, sku: str) -> None:
     with pytest.raises(PermanentError, match="no model name"):
         registered_name(catalogue, sku)
+
+
+def test_a_models_folder_is_short_enough_for_a_file_system_and_its_own() -> None:
+    assert folder_name("demo-A") == "demo-A"
+    long = [registered_name("demo", "x" * 240 + end) for end in ("a", "b")]
+    folders = {folder_name(name) for name in long}
+    assert len(folders) == 2
+    assert {len(folder) for folder in folders} == {200}

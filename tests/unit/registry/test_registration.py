@@ -18,7 +18,15 @@ from include.skufleet.registry.names import registered_name
 from include.skufleet.registry.package import ModelPackage, demand_signature, pinned
 from include.skufleet.registry.records import RegisteredVersion
 from include.skufleet.registry.remembering import make_client
-from tests.unit.registry.fleet_of_models import AS_OF, PACKAGE, get_from_disk, make_record, open_registry, open_run
+from tests.unit.registry.fleet_of_models import (
+    AS_OF,
+    PACKAGE,
+    get_from_disk,
+    make_record,
+    open_registry,
+    open_run,
+    register_one,
+)
 from tests.unit.registry.mlflow_server import server_uri
 
 ODD_SKUS = ["a/b:c%d", "..", 'it\'s "it"', "two words", "line\nbreak", "🧦", "null\0byte", "x" * 300, "\ud800half"]
@@ -45,76 +53,94 @@ def client() -> MlflowClient:
 
 def test_a_registered_model_can_be_browsed_by_sku_and_department(registry: Registry, client: MlflowClient) -> None:
     run = open_run(registry, "browse")
-    version = registry.register(run, make_record("A/1"))
-    registry.finish(run, metrics={"wape": 0.5, "bias": math.nan})
+    version = register_one(registry, run, make_record("A/1"))
+    rows = [["A/1", 0.31], ["B", math.nan]]
+    registry.finish(run, metrics={"wape": 0.5, "bias": math.nan}, table=(["sku", "wape"], rows))
     model = client.get_registered_model("browse-A~2F1")
-    assert model.tags == {"catalogue": "browse", "sku": "A/1", "department": "TOYS"}
+    assert model.tags == {"catalogue": "browse", "sku": "A/1", "department": "TOYS", "category": "Soft"}
     assert model.description == (
         "Demand of SKU A/1, department TOYS, catalogue browse. One version per retraining; the alias production serves."
     )
-    assert model.aliases == {"staging": "1"}
+    assert model.aliases == {}, "aliases are promotion's"
     made = client.get_model_version("browse-A~2F1", "1")
     assert made.description == "Trained: tsb as of 2026-01-05; WAPE 0.310 against 0.400 of the seasonal naive."
-    assert (made.status, made.source, made.run_id) == ("READY", f"models:/{version.model_id}", run.run_id)
-    expected = {
-        "as_of": "2026-01-05",
-        "candidate": "tsb",
-        "outcome": "trained",
-        "fingerprint": "f1",
-        "stage": "staging",
-    }
-    expected |= {"table_version": "7", "code_version": "abc", "dag_run_id": run.dag_run_id, "chunk": "001"}
-    assert expected.items() <= made.tags.items()
-    logged = client.get_logged_model(version.model_id)
-    assert (logged.status, logged.params) == ("READY", {"candidate": "tsb", "alpha": "0.1"})
-    assert {item.key: item.value for item in logged.metrics} == {"wape": 0.31, "baseline_wape": 0.4}
+    assert (made.status, made.source, made.run_id) == ("READY", version.artifact_uri, run.run_id)
+    assert version.artifact_uri == f"{run.artifact_uri}/browse-A~2F1", "so its files show on the run's page"
+    expected = {"as_of": "2026-01-05", "candidate": "tsb", "outcome": "trained", "fingerprint": "f1", "gate": "passed"}
+    assert (expected | {"catalogue": "browse", "sku": "A/1"}).items() <= made.tags.items()
     chunk = client.get_run(run.run_id)
     assert (chunk.info.status, chunk.info.run_name) == ("FINISHED", "2026-01-05 001")
-    assert chunk.data.metrics["wape"] == 0.5, "the chunk's own figure, not that of one of its models"
+    assert {"table_version": "7", "dag_run_id": run.dag_run_id, "chunk": "001"}.items() <= chunk.data.tags.items()
+    assert chunk.data.metrics == {"wape": 0.5}
+    table = client.load_table(run.experiment_id, "skus.json", run_ids=[run.run_id])
+    assert table["sku"].tolist() == ["A/1", "B"]
+    assert table["wape"].fillna(-1.0).tolist() == [0.31, -1.0]
 
 
-def test_what_register_returns_is_what_the_registry_says_later(registry: Registry) -> None:
+def test_what_register_returns_is_what_a_later_try_finds(registry: Registry) -> None:
     run = open_run(registry, "same")
-    made = registry.register(run, make_record("A"))
+    made = register_one(registry, run, make_record("A"))
     again = open_run(open_registry(), "same")
     assert (again.run_id, run.resumed, again.resumed) == (run.run_id, False, True)
-    assert open_registry().registered_in(again) == {"A": made}
+    assert register_one(open_registry(), again, make_record("A", level=9.0)) == made
     assert RegisteredVersion(**json.loads(json.dumps(asdict(made)))) == made
-    assert made.artifact_bytes == sum(
-        len(get_from_disk(f"{made.artifact_uri}/{path}")) for path in PACKAGE.files({}, model_id="m", run_id="r")
-    )
+    files = PACKAGE.files({"sku": "A", "level": 2.5}, run_id=run.run_id)
+    assert made.artifact_bytes == sum(map(len, files.values()))
+    assert {path: get_from_disk(f"{made.artifact_uri}/{path}") for path in files} == files
 
 
 def test_skus_of_any_characters_get_a_model_that_is_found_again(registry: Registry) -> None:
     run = open_run(registry, "odd")
-    registry.prepare(run, ODD_SKUS)
-    made = {sku: registry.register(run, make_record(sku)) for sku in ODD_SKUS}
-    registry.flush(run)
-    assert {item.name for item in made.values()} == {registered_name("odd", sku) for sku in ODD_SKUS}
+    made = registry.register(run, [make_record(sku) for sku in ODD_SKUS])
+    names = {item.name for item in made.values() if isinstance(item, RegisteredVersion)}
+    assert names == {registered_name("odd", sku) for sku in ODD_SKUS}
     listed = {state.name: state for state in registry.states("odd").values()}
-    assert set(listed) == {item.name for item in made.values()}
-    assert all(state.aliases == {"staging": 1} for state in listed.values())
-    storable = [sku for sku in ODD_SKUS if "\0" not in sku and "\ud800" not in sku]
-    assert {listed[made[sku].name].sku for sku in storable} == set(storable)
+    assert set(listed) == names
+    storable = {sku for sku in ODD_SKUS if "\0" not in sku and "\ud800" not in sku}
+    assert storable <= {state.sku for state in listed.values()}
 
 
-def test_a_later_run_makes_the_next_version_and_takes_staging(registry: Registry, client: MlflowClient) -> None:
-    first = registry.register(open_run(registry, "later"), make_record("A"))
-    second = registry.register(open_run(registry, "later", as_of=date(2026, 1, 6)), make_record("A", department="FOOD"))
+def test_a_later_run_makes_the_next_version_and_corrects_the_groups(registry: Registry, client: MlflowClient) -> None:
+    first = register_one(registry, open_run(registry, "later"), make_record("A"))
+    later = open_run(registry, "later", as_of=date(2026, 1, 6))
+    second = register_one(registry, later, make_record("A", department="FOOD", groups={"category": "Hard"}))
     assert (first.version, second.version) == (1, 2)
     model = client.get_registered_model("later-A")
-    assert model.aliases == {"staging": "2"}
-    assert model.tags["department"] == "FOOD"
+    assert (model.tags["department"], model.tags["category"]) == ("FOOD", "Hard")
     assert "department FOOD" in model.description
-    assert client.get_model_version("later-A", "1").tags["stage"] == "archived"
 
 
-def test_a_run_of_the_past_takes_no_alias_from_today(registry: Registry, client: MlflowClient) -> None:
-    registry.register(open_run(registry, "past"), make_record("A"))
-    old = registry.register(open_run(registry, "past", as_of=date(2025, 12, 1)), make_record("A"))
-    older = registry.register(open_run(registry, "past", as_of=date(2025, 11, 1)), make_record("A"))
-    assert (old.stage, older.stage) == ("archived", "archived")
-    assert client.get_registered_model("past-A").aliases == {"staging": "1"}
+def test_what_the_caller_knows_of_a_model_is_not_asked_for(registry: Registry, monkeypatch) -> None:
+    run = open_run(registry, "told")
+    register_one(registry, run, make_record("A"))
+    asked: list[str] = []
+    right = MlflowClient.search_registered_models
+    monkeypatch.setattr(
+        MlflowClient, "search_registered_models", lambda *args, **named: asked.append("search") or right(*args, **named)
+    )
+    groups = {
+        "told-A": {"catalogue": "told", "sku": "A", "department": "TOYS", "category": "Soft"},
+        "told-B": {},
+    }
+    next_day = open_run(registry, "told", as_of=date(2026, 1, 6))
+    made = registry.register(next_day, [make_record("A"), make_record("B")], groups)
+    assert {sku: getattr(item, "version", item) for sku, item in made.items()} == {"A": 2, "B": 1}
+    assert asked == []
+
+
+def test_a_model_that_was_made_since_the_caller_looked_is_used(registry: Registry) -> None:
+    register_one(registry, open_run(registry, "since"), make_record("A"))
+    next_day = open_run(registry, "since", as_of=date(2026, 1, 6))
+    made = registry.register(next_day, [make_record("A")], {"since-A": {}})["A"]
+    assert isinstance(made, RegisteredVersion)
+    assert made.version == 2
+
+
+def test_a_sku_that_mlflow_refuses_does_not_keep_the_others(registry: Registry) -> None:
+    run = open_run(registry, "refused")
+    made = registry.register(run, [make_record("A"), make_record("B", level=math.nan), make_record("C")])
+    assert isinstance(made["B"], ArtifactError)
+    assert {sku for sku, item in made.items() if isinstance(item, RegisteredVersion)} == {"A", "C"}
 
 
 def test_two_chunks_of_one_dag_run_and_one_chunk_of_two_have_their_own_runs(registry: Registry) -> None:
@@ -130,11 +156,9 @@ def test_two_chunks_of_one_dag_run_and_one_chunk_of_two_have_their_own_runs(regi
 def test_parameters_that_are_no_json_make_no_version(registry: Registry, client: MlflowClient) -> None:
     run = open_run(registry, "nojson")
     with pytest.raises(ArtifactError):
-        registry.register(run, make_record("A", level=math.nan))
+        register_one(registry, run, make_record("A", level=math.nan))
     assert client.search_model_versions("name = 'nojson-A'") == []
-    fallback = registry.register(run, make_record("A", level=0.0))
-    assert fallback.version == 1
-    assert len(client.search_logged_models([run.experiment_id])) == 1, "the empty model of the first try was used"
+    assert register_one(registry, run, make_record("A", level=0.0)).version == 1
 
 
 def test_a_registered_model_predicts_in_a_process_without_the_repository(registry: Registry, tmp_path: Path) -> None:
@@ -146,12 +170,12 @@ def test_a_registered_model_predicts_in_a_process_without_the_repository(registr
     package = ModelPackage(SCORING.read_text(encoding="utf-8"), demand_signature(["snap"]), pinned())
     run = open_run(registry, "elsewhere")
     names = [
-        registry.register(run, record).name
+        register_one(registry, run, record).name
         for record in (make_record("A", level=2.5), make_record("B", package=package, parameters=artifact))
     ]
     states = registry.states("elsewhere")
     for state in states.values():
-        registry.set_production(state, 1, "first")
+        registry.set_production(state, 1)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MLFLOW_TRACKING_URI": server_uri()}
     answer = subprocess.run(
         [sys.executable, "-c", PREDICT_ELSEWHERE, *map(model_uri, names)],

@@ -47,7 +47,7 @@ def test_only_what_may_pass_is_tried_again(code: int, expected: type[Exception],
 
 def test_what_the_server_refuses_is_a_permanent_error_that_names_the_request(registry: Registry) -> None:
     with pytest.raises(PermanentError, match="version 7 of demo-none"):
-        registry.keep_in_staging("demo-none", 7, "why")
+        registry.tag_version("demo-none", 7, {"reason": "why"})
 
 
 def test_a_retry_takes_what_the_lost_try_made() -> None:
