@@ -51,7 +51,9 @@ def client() -> MlflowClient:
     return MlflowClient(server_uri())
 
 
-def test_a_registered_model_can_be_browsed_by_sku_and_department(registry: Registry, client: MlflowClient) -> None:
+def test_a_registered_model_can_be_browsed_by_sku_and_department(
+    registry: Registry, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = open_run(registry, "browse")
     version = register_one(registry, run, make_record("A/1"))
     rows = [["A/1", 0.31], ["B", math.nan]]
@@ -72,6 +74,7 @@ def test_a_registered_model_can_be_browsed_by_sku_and_department(registry: Regis
     assert (chunk.info.status, chunk.info.run_name) == ("FINISHED", "2026-01-05 001")
     assert {"table_version": "7", "dag_run_id": run.dag_run_id, "chunk": "001"}.items() <= chunk.data.tags.items()
     assert chunk.data.metrics == {"wape": 0.5}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server_uri())  # reading a table is not the client's own business
     table = client.load_table(run.experiment_id, "skus.json", run_ids=[run.run_id])
     assert table["sku"].tolist() == ["A/1", "B"]
     assert table["wape"].fillna(-1.0).tolist() == [0.31, -1.0]
