@@ -50,6 +50,9 @@ def _lines(summary: dict[str, Any], seconds: float) -> Iterator[tuple[str, str]]
         for name in LABELS:
             if summary["outcomes"].get(name):
                 yield f"  {LABELS[name]}", f"{summary['outcomes'][name]:,}"
+        if summary["unchanged"]:
+            saved = f"{summary['unchanged_seconds_saved']:,.0f} CPU s of training saved"
+            yield "  of them unchanged", f"{summary['unchanged']:,}, {saved}"
         yield "promoted", f"{summary['promoted']:,} new versions, {summary['kept_in_staging']:,} kept in staging"
         yield "fleet WAPE", _accuracy(summary)
     if summary["unpooled"]:

@@ -117,13 +117,19 @@ class Gate(Model):
 class Fleet(Model):
     """How the catalogue is cut into mapped tasks.
 
-    ``chunks`` is an upper limit on the mapped tasks of a run, ``skus_per_chunk`` the size aimed at. ``buckets`` is the
-    number of partitions of the history table; it cannot change once the table exists.
+    Attributes:
+        buckets: partitions of the history table; it cannot change once the table exists.
+        chunks: upper limit on the mapped tasks of a run.
+        rows_per_chunk: series times periods of a task at the most, which bounds its memory.
+        skus_per_chunk: SKUs aimed at per task; ``None``: decided by what the SKUs took last time, and by the slots.
+        max_age: days after which a SKU is trained again although nothing is new.
     """
 
     buckets: Annotated[int, Field(ge=1, le=1024)] = 16
-    skus_per_chunk: Annotated[int, Field(ge=1)] = 100
     chunks: Annotated[int, Field(ge=1, le=900)] = 200
+    rows_per_chunk: Annotated[int, Field(ge=1)] = 1_500_000
+    skus_per_chunk: Annotated[int, Field(ge=1)] | None = None
+    max_age: Annotated[int, Field(ge=0)] = 28
 
 
 class Catalogue(Model):

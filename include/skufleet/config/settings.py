@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import Field, ValidationError
 
 from include.skufleet.config.base import Model, Text
 from include.skufleet.config.problems import describe_problems
@@ -23,6 +21,7 @@ class Settings(Model):
         bucket: the S3 bucket of lake, landing, artifacts and reports.
         mlflow_tracking_uri: the MLflow server, or its database.
         mlflow_ui_url: where a browser finds MLflow; the tracking URI where it is HTTP and nothing else is said.
+        slots: tasks that can run at the same time.
         airflow_ui_url: where a browser finds Airflow; empty leaves links to it out.
         local_dir: the embedded stack's state, and where reports are copied to; ``None`` outside the embedded stack.
     """
@@ -31,6 +30,7 @@ class Settings(Model):
     mlflow_tracking_uri: Text
     mlflow_ui_url: str = ""
     local_dir: Path | None = None
+    slots: Annotated[int, Field(ge=1)] = 4
     airflow_ui_url: str = ""
 
 
@@ -49,6 +49,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         "mlflow_tracking_uri": uri,
         "mlflow_ui_url": env.get("SKUFLEET_MLFLOW_UI_URL") or (uri if uri.startswith("http") else ""),
         "local_dir": env.get("SKUFLEET_LOCAL_DIR"),
+        "slots": env.get("SKUFLEET_SLOTS"),
         "airflow_ui_url": env.get("SKUFLEET_AIRFLOW_UI_URL"),
     }
     try:

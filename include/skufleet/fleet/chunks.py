@@ -9,19 +9,38 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
 PIECES_PER_CHUNK = 4
 """A bucket is cut into pieces of at most a quarter of a chunk: coarse enough to read little, fine enough to balance."""
+SECONDS_PER_SKU, SECONDS_PER_1000_ROWS = 0.03, 0.003
+"""What a SKU takes where none was ever measured; only the proportion between SKUs matters."""
+SECONDS_PER_CHUNK = 240.0
+"""No chunk is to take longer, so that a straggler, or one that is tried again at the end, holds nobody up for long."""
+LEAST_SECONDS = 5.0
+"""Shorter chunks are not worth a process of their own, which costs about two seconds."""
+FORECAST_SECONDS = 0.005
+"""What a SKU takes that is not trained again, only asked for forecasts of another date."""
+REGISTRATION_SECONDS = 0.03
+"""Per SKU, for its registration and its forecasts, on top of what its training was measured to take."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedSku:
-    """One SKU to train: its bucket in the history, and its cost (known values over its series)."""
+    """One SKU of the plan.
+
+    Attributes:
+        sku: its code.
+        bucket: where it is in the history.
+        rows: periods of all its series: what its data take in memory.
+        seconds: what it is expected to take; NaN before ``estimate_seconds``.
+    """
 
     sku: str
     bucket: int
-    cost: float
+    rows: int
+    seconds: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +49,8 @@ class Chunk:
 
     name: str
     skus: tuple[str, ...]
-    buckets: tuple[int, ...]
-    cost: float
+    seconds: float
+    rows: int
 
     @property
     def label(self) -> str:
@@ -40,31 +59,79 @@ class Chunk:
         return f"{self.name} · {len(self.skus)} SKUs · {first}"
 
 
-def pack_chunks(planned: Sequence[PlannedSku], *, skus_per_chunk: int, max_chunks: int) -> tuple[Chunk, ...]:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the chunks of a run are cut by.
+
+    Attributes:
+        slots: tasks that can run at the same time.
+        chunks: the largest number of chunks.
+        rows: the most rows of a chunk, which bounds the memory of its task; a single SKU may have more.
+        skus: SKUs aimed at; ``None``: decided by slots and time.
+    """
+
+    slots: int
+    chunks: int
+    rows: int
+    skus: int | None = None
+
+
+def estimate_seconds(planned: Sequence[PlannedSku], measured: Mapping[str, float]) -> list[PlannedSku]:
+    """The SKUs with what each is expected to take: what it took last time, else by its rows like the others.
+
+    Args:
+        planned: the SKUs.
+        measured: SKU -> seconds that its last training took; what is missing, zero or not finite is not known.
+    """
+    known = {sku: seconds for sku, seconds in measured.items() if math.isfinite(seconds) and seconds > 0}
+    nominal = {item.sku: SECONDS_PER_SKU + SECONDS_PER_1000_ROWS * item.rows / 1000 for item in planned}
+    ratios = [known[sku] / seconds for sku, seconds in nominal.items() if sku in known]
+    rate = median(ratios) if ratios else 1.0
+    return [
+        replace(item, seconds=known.get(item.sku, nominal[item.sku] * rate) + REGISTRATION_SECONDS) for item in planned
+    ]
+
+
+def count_chunks(planned: Sequence[PlannedSku], limits: Limits) -> int:
+    """How many chunks: a multiple of the slots, so that none idles while the last are done.
+
+    As few as keep each below ``SECONDS_PER_CHUNK`` and ``limits.rows``; no more than are worth a process of their own.
+    """
+    if limits.skus is not None:
+        return min(limits.chunks, math.ceil(len(planned) / limits.skus))
+    seconds, rows = sum(item.seconds for item in planned), sum(item.rows for item in planned)
+    needed = max(math.ceil(seconds / SECONDS_PER_CHUNK), math.ceil(rows / limits.rows))
+    worth = max(1, math.floor(seconds / LEAST_SECONDS))
+    rounds = max(math.ceil(needed / limits.slots), 2 if worth >= 2 * limits.slots else 1)
+    wanted = rounds * limits.slots if worth >= limits.slots else max(needed, worth)
+    return min(limits.chunks, wanted, len(planned))
+
+
+def pack_chunks(planned: Sequence[PlannedSku], limits: Limits) -> tuple[Chunk, ...]:
     """Pack SKUs into chunks: buckets are cut into pieces, pieces go to the cheapest chunk, dearest piece first.
 
     Longest-processing-time-first scheduling (Graham, 1969, "Bounds on multiprocessing timing anomalies").
 
     Args:
-        planned: the SKUs; each appears once.
-        skus_per_chunk: the size aimed at.
-        max_chunks: the upper limit on the number of chunks.
+        planned: the SKUs with their seconds; each appears once.
+        limits: how many chunks, and how large.
 
     Returns:
-        At most ``max_chunks`` chunks, none empty, every SKU in exactly one; the same for the same SKUs in any order.
+        None empty, every SKU in exactly one, the longest first; the same for the same SKUs in any order.
     """
     if not planned:
         return ()
-    count = min(max_chunks, math.ceil(len(planned) / skus_per_chunk))
-    total = sum(item.cost for item in planned)
+    count = count_chunks(planned, limits)
+    total = sum(item.seconds for item in planned)
     pieces = _cut_buckets(planned, size=total / count / PIECES_PER_CHUNK)
     loads = [(0.0, index) for index in range(count)]
     assigned: list[list[PlannedSku]] = [[] for _ in range(count)]
-    for piece in sorted(pieces, key=lambda items: (-sum(item.cost for item in items), items[0].sku)):
+    for piece in sorted(pieces, key=lambda items: (-sum(item.seconds for item in items), items[0].sku)):
         load, index = heapq.heappop(loads)
         assigned[index].extend(piece)
-        heapq.heappush(loads, (load + sum(item.cost for item in piece), index))
-    filled = sorted((items for items in assigned if items), key=lambda items: min(item.sku for item in items))
+        heapq.heappush(loads, (load + sum(item.seconds for item in piece), index))
+    # The longest first: what begins last, and keeps everybody waiting, is then short.
+    filled = sorted(filter(None, assigned), key=lambda items: (-sum(item.seconds for item in items), items[0].sku))
     return tuple(_to_chunk(number, items) for number, items in enumerate(filled))
 
 
@@ -77,11 +144,11 @@ def _cut_buckets(planned: Sequence[PlannedSku], size: float) -> list[list[Planne
     for items in by_bucket.values():
         load = math.inf
         for item in items:
-            if load + item.cost > size:
+            if load + item.seconds > size:
                 pieces.append([])
                 load = 0.0
             pieces[-1].append(item)
-            load += item.cost
+            load += item.seconds
     return pieces
 
 
@@ -89,14 +156,14 @@ def _to_chunk(number: int, items: Sequence[PlannedSku]) -> Chunk:
     return Chunk(
         name=f"c{number:03d}",
         skus=tuple(sorted(item.sku for item in items)),
-        buckets=tuple(sorted({item.bucket for item in items})),
-        cost=sum(item.cost for item in items),
+        seconds=sum(item.seconds for item in items),
+        rows=sum(item.rows for item in items),
     )
 
 
 def balance(chunks: Sequence[Chunk]) -> Mapping[str, float]:
-    """The dearest chunk's cost over the mean: 1 is perfect. Empty plans are balanced."""
+    """The dearest chunk's expected seconds over the mean: 1 is perfect. Empty plans are balanced."""
     if not chunks:
         return {"max_over_mean": 1.0}
-    costs = [chunk.cost for chunk in chunks]
+    costs = [chunk.seconds for chunk in chunks]
     return {"max_over_mean": round(max(costs) / (sum(costs) / len(costs)), 3) if sum(costs) else 1.0}

@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.layout import Layout
-from include.skufleet.fleet.plan import UNKNOWN_DEPARTMENT, find_departments
 from include.skufleet.fleet.run import RunKeys
+from include.skufleet.fleet.selection import UNKNOWN_DEPARTMENT, find_departments
 from include.skufleet.forecasting.departments import fit_priors
 from include.skufleet.forecasting.panel import PERIOD_DAYS, Floats, Panel, Prior
 from include.skufleet.forecasting.profile.fitting import HISTORY

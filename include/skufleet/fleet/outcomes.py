@@ -95,3 +95,10 @@ def count(results: pd.DataFrame) -> dict[str, int]:
     """How many SKUs ended in each outcome; every outcome is named."""
     found = results["outcome"].value_counts().to_dict()
     return {outcome: int(found.get(outcome, 0)) for outcome in OUTCOMES}
+
+
+def to_json(outcome: SkuOutcome) -> dict[str, Any]:
+    """The outcome in types that JSON has; a figure that is not known is left out. ``SkuOutcome(**it)`` is it again."""
+    return {
+        name: value for name, value in asdict(outcome).items() if not (isinstance(value, float) and math.isnan(value))
+    }

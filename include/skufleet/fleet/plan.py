@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
 
 from include.skufleet.config import Catalogue
-from include.skufleet.errors import PlanError
-from include.skufleet.fleet.chunks import Chunk, PlannedSku, balance, pack_chunks
+from include.skufleet.fleet.changes import Before, Changes, find_changes
+from include.skufleet.fleet.chunks import FORECAST_SECONDS, Chunk, Limits, balance, estimate_seconds, pack_chunks
 from include.skufleet.fleet.clients import Clients
-from include.skufleet.fleet.outcomes import Outcome, SkuOutcome, to_frame
-from include.skufleet.fleet.releases import read_release
+from include.skufleet.fleet.fingerprints import digest_shared, fingerprint_skus
+from include.skufleet.fleet.outcomes import SkuOutcome, to_frame, to_json
+from include.skufleet.fleet.releases import read_release, read_release_at
 from include.skufleet.fleet.run import Run
-from include.skufleet.lake.index import read_series_index
+from include.skufleet.fleet.selection import Selection, find_skus
+from include.skufleet.fleet.standing import read_standing
+from include.skufleet.lake.index import read_price_index
+from include.skufleet.lake.publishing import read_published
 from include.skufleet.registry.names import registered_name
 from include.skufleet.registry.states import ModelState
-
-UNKNOWN_DEPARTMENT = "(none)"
 
 
 def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -30,7 +31,8 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
     Args:
         clients: the services.
         catalogue: the catalogue's settings.
-        run: the run; ``skus`` limits it, ``dry_run`` keeps the chunks from being handed out.
+        run: the run; ``skus`` limits it, ``force`` trains what has nothing new too, ``dry_run`` keeps the chunks from
+            being handed out.
         ingested: the JSON of the ingestion's summary: table versions and the keys of index and reference data.
 
     Returns:
@@ -40,165 +42,118 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
         PlanError: ``as_of`` is before the first sale, or ``skus`` selects nothing.
     """
     selection = find_skus(clients, catalogue, run, ingested)
-    chunks = pack_chunks(
-        selection.planned, skus_per_chunk=catalogue.fleet.skus_per_chunk, max_chunks=catalogue.fleet.chunks
-    )
-    states = clients.registry.states(catalogue.name, read_release(clients.store, run)) if chunks else {}
-    _write_manifests(clients, run, ingested, chunks, selection, states)
-    clients.store.put_frame(run.not_planned_key, to_frame(selection.left_out))
-    plan = _describe(catalogue, run, ingested, chunks, selection.left_out)
-    clients.store.put_json(run.plan_key, plan)
+    states = clients.registry.states(catalogue.name, read_release(clients.store, run))
+    fingerprints = _fingerprint(clients, catalogue, run, ingested, selection)
+    standing = read_standing(clients.store, run)
+    changes = _find_changes(clients, catalogue, run, ingested, selection, states, fingerprints, standing)
+    handed_out = {*changes.train, *changes.forecast}
+    planned = [item for item in selection.planned if item.sku in handed_out]
+    chunks = pack_chunks(estimate_seconds(planned, _measured(changes, standing)), _limits(clients, catalogue))
+    left_out = [*selection.left_out, *changes.carried.values()]
+    known = _Known(run, selection, states, fingerprints, changes)
+    for chunk in chunks:
+        manifest = {"chunk": chunk.name, "label": chunk.label, "ingested": dict(ingested)}
+        skus = {sku: known.describe(sku) for sku in chunk.skus}
+        clients.store.put_json(f"{run.chunk_folder(chunk.name)}/manifest.json", manifest | {"skus": skus})
+    clients.store.put_frame(run.not_planned_key, to_frame(left_out))
+    clients.store.put_json(run.plan_key, _describe(catalogue, run, ingested, chunks, left_out, changes))
     return [] if run.dry_run else [{"chunk": chunk.name, "label": chunk.label} for chunk in chunks]
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The SKUs that a run is about.
-
-    Attributes:
-        planned: those that can be trained.
-        left_out: those that cannot, and why.
-        groups: SKU -> its department and hierarchy, for SKUs that the catalogue lists.
-    """
-
-    planned: Sequence[PlannedSku]
-    left_out: Sequence[SkuOutcome]
-    groups: Mapping[str, Mapping[str, str]]
-
-    def describe(self, sku: str) -> dict[str, Any]:
-        """The department and the hierarchy of a SKU."""
-        hierarchy = dict(self.groups.get(sku, {}))
-        return {"department": hierarchy.pop("department", UNKNOWN_DEPARTMENT), "hierarchy": hierarchy}
+def _fingerprint(
+    clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping[str, Any], selection: Selection
+) -> dict[str, str]:
+    """SKU -> its fingerprint, from the digests that the lake keeps of each series."""
+    calendar, prices = ingested.get("calendar_key"), ingested.get("prices_index_key")
+    shared = digest_shared(
+        catalogue,
+        clients.store.get_frame(calendar) if calendar else None,
+        run.as_of,
+        date.fromisoformat(ingested["last_date"]),
+        ingested["table_version"],
+    )
+    priced = read_price_index(clients.store, prices) if prices else None
+    return fingerprint_skus(selection.series, priced, selection.groups, shared)
 
 
-def find_skus(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping[str, Any]) -> Selection:
-    """The SKUs that were sold up to the run's date or are listed, narrowed to those that the run asks for.
-
-    Raises:
-        PlanError: ``as_of`` is before the first sale, or ``skus`` selects nothing.
-    """
-    index = read_series_index(clients.store, ingested["index_key"])
-    groups = _read_groups(clients, catalogue, ingested)
-    known = _costs(index, run.as_of)
-    every = sorted(set(known.index) | set(() if groups is None else groups.index))
-    selected = select_skus(every, run.skus, catalogue.name)
-    if known.empty:
-        raise PlanError(_before_first_sale(catalogue, run, index))
-    planned, left_out = _sort_out(selected, known, groups)
-    named = {} if groups is None else groups.to_dict("index")
-    texts = {str(sku): {str(name): str(value) for name, value in row.items()} for sku, row in named.items()}
-    return Selection(planned, left_out, texts)
-
-
-def find_departments(clients: Clients, catalogue: Catalogue, ingested: Mapping[str, Any]) -> dict[str, str]:
-    """SKU -> its department, for every SKU that the catalogue lists; empty where it has no attributes."""
-    groups = _read_groups(clients, catalogue, ingested)
-    return {} if groups is None else {str(sku): str(name) for sku, name in groups["department"].items()}
-
-
-def select_skus(known: Sequence[str], wanted: Iterable[str], catalogue: str) -> list[str]:
-    """The SKUs that the codes and shell patterns select, in the catalogue's order; all where none is given.
-
-    A code that exists is taken as it is, even if it reads like a pattern.
-
-    Raises:
-        PlanError: one of them matches nothing; the message names it and shows what codes look like.
-    """
-    wanted = [item.strip() for item in wanted if item.strip()]
-    if not wanted:
-        return list(known)
-    codes, chosen = set(known), set()
-    for item in wanted:
-        found = {item} if item in codes else {sku for sku in known if fnmatchcase(sku, item)}
-        if not found:
-            examples = ", ".join(known[:3]) or "none at all"
-            raise PlanError(
-                f"skus: {item!r} matches none of the {len(known)} SKUs of catalogue {catalogue!r} (they look like: "
-                f"{examples}); give codes or shell patterns, for example {known[0][:3] + '*' if known else '*'}"
-            )
-        chosen |= found
-    return [sku for sku in known if sku in chosen]
-
-
-def _read_groups(clients: Clients, catalogue: Catalogue, ingested: Mapping[str, Any]) -> pd.DataFrame | None:
-    """The department and the hierarchy of every SKU that the catalogue lists, as text by SKU.
-
-    The department is the attribute of that name, else the first of the hierarchy. ``None``: there are no attributes.
-    """
-    key = ingested.get("attributes_key")
-    if not key:
-        return None
-    attributes = clients.store.get_frame(key)
-    groups = pd.DataFrame(index=pd.Index(attributes["sku"].astype("str"), name="sku"))
-    source = next((name for name in ("department", *catalogue.hierarchy) if name in attributes.columns), None)
-    for name, column in (("department", source), *((name, name) for name in catalogue.hierarchy)):
-        known = attributes[column].astype("str") if column else pd.Series("", index=attributes.index)
-        groups[name] = known.where(known.notna() & (known != ""), UNKNOWN_DEPARTMENT).to_numpy()
-    return groups
-
-
-def _costs(index: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    """Bucket and cost (periods of all its series up to ``as_of``) of every SKU that was sold by then."""
-    end = pd.Timestamp(as_of)
-    sold = index[pd.to_datetime(index["first_date"]) <= end]
-    last = pd.to_datetime(sold["last_date"])
-    cost = (last.where(last <= end, end) - pd.to_datetime(sold["first_date"])).dt.days + 1
-    frame = pd.DataFrame({"sku": sold["sku"], "bucket": sold["bucket"], "cost": cost.astype(float)})
-    return frame.groupby("sku", observed=True).agg(bucket=("bucket", "first"), cost=("cost", "sum"))
-
-
-def _sort_out(
-    selected: Sequence[str], known: pd.DataFrame, groups: pd.DataFrame | None
-) -> tuple[list[PlannedSku], list[SkuOutcome]]:
-    """Who is trained; who is in the sales but not in the catalogue, and the reverse."""
-    costs = dict(zip(known.index, zip(known["bucket"], known["cost"], strict=True), strict=True))
-    departments = None if groups is None else groups["department"].to_dict()
-    planned, left_out = [], []
-    for sku in selected:
-        if sku not in costs:
-            reason = "in the catalogue, but never sold up to as_of"
-            left_out.append(_leave_out(sku, (departments or {})[sku], "skipped", reason))
-        elif departments is not None and sku not in departments:
-            reason = "sold, but not in the catalogue's attributes; its sales are kept and count once it is listed there"
-            left_out.append(_leave_out(sku, UNKNOWN_DEPARTMENT, "quarantined", reason))
-        else:
-            bucket, cost = costs[sku]
-            planned.append(PlannedSku(sku, int(bucket), float(cost)))
-    return planned, left_out
-
-
-def _leave_out(sku: str, department: str, outcome: Outcome, reason: str) -> SkuOutcome:
-    return SkuOutcome(sku=sku, department=department, outcome=outcome, reason=reason)
-
-
-def _write_manifests(
+def _find_changes(
     clients: Clients,
+    catalogue: Catalogue,
     run: Run,
     ingested: Mapping[str, Any],
-    chunks: Sequence[Chunk],
     selection: Selection,
     states: Mapping[str, ModelState],
-) -> None:
-    """One object per chunk: what it reads, and its SKUs with their groups and what MLflow has of them."""
-    for chunk in chunks:
-        skus = {sku: selection.describe(sku) | _describe_state(run, sku, states.get(sku)) for sku in chunk.skus}
-        manifest = {"chunk": chunk.name, "label": chunk.label, "cost": chunk.cost, "ingested": dict(ingested)}
-        clients.store.put_json(f"{run.chunk_folder(chunk.name)}/manifest.json", manifest | {"skus": skus})
+    fingerprints: Mapping[str, str],
+    standing: pd.DataFrame,
+) -> Changes:
+    """What is to be done with each planned SKU."""
+    skus = [item.sku for item in selection.planned]
+    if run.force:
+        return Changes(train=skus)
+    published = read_published(clients.store, run.forecast_pointer) or {}
+    last_sales = selection.series.groupby("sku", observed=True)["last_sale"].max()
+    served = read_release_at(clients.store, published["release"]) if "release" in published else []
+    before = Before(
+        standing=standing,
+        production={sku: state.production for sku, state in states.items() if state.production},
+        served={item.sku: item.version for item in served},
+        published_as_of=str(published.get("as_of", "")),
+        published_horizon=int(published.get("horizon", 0)),
+        last_sales={str(sku): last for sku, last in last_sales.items()},
+        newest=date.fromisoformat(ingested["last_date"]),
+    )
+    return find_changes(skus, fingerprints, before, catalogue, run.as_of)
 
 
-def _describe_state(run: Run, sku: str, state: ModelState | None) -> dict[str, Any]:
-    """The registered model's name and tags (none: there is no such model), and its version in production."""
-    return {
-        "name": registered_name(run.catalogue, sku),
-        "registered": {} if state is None else dict(state.tags),
-        "production": asdict(state.production) if state and state.production else None,
-    }
+def _measured(changes: Changes, standing: pd.DataFrame) -> dict[str, float]:
+    """SKU -> seconds that its last training took; next to nothing where only a forecast is wanted."""
+    took = standing[standing["outcome"] == "trained"]
+    known = dict(zip(map(str, took["sku"]), took["seconds"], strict=True))
+    return known | dict.fromkeys(changes.forecast, FORECAST_SECONDS)
+
+
+def _limits(clients: Clients, catalogue: Catalogue) -> Limits:
+    fleet = catalogue.fleet
+    return Limits(
+        slots=clients.settings.slots, chunks=fleet.chunks, rows=fleet.rows_per_chunk, skus=fleet.skus_per_chunk
+    )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the plan knows of each SKU, for the chunks that get them."""
+
+    run: Run
+    selection: Selection
+    states: Mapping[str, ModelState]
+    fingerprints: Mapping[str, str]
+    changes: Changes
+
+    def describe(self, sku: str) -> dict[str, Any]:
+        """Groups, fingerprint, what MLflow has of the SKU, and its outcome where nothing is new.
+
+        ``registered`` holds the tags of the registered model: none where there is no such model.
+        """
+        state, unchanged = self.states.get(sku), self.changes.forecast.get(sku)
+        return self.selection.describe(sku) | {
+            "fingerprint": self.fingerprints[sku],
+            "name": registered_name(self.run.catalogue, sku),
+            "registered": {} if state is None else dict(state.tags),
+            "production": asdict(state.production) if state and state.production else None,
+            "unchanged": None if unchanged is None else to_json(unchanged),
+        }
 
 
 def _describe(
-    catalogue: Catalogue, run: Run, ingested: Mapping[str, Any], chunks: Sequence[Chunk], left_out: Sequence[SkuOutcome]
+    catalogue: Catalogue,
+    run: Run,
+    ingested: Mapping[str, Any],
+    chunks: Sequence[Chunk],
+    left_out: Sequence[SkuOutcome],
+    changes: Changes,
 ) -> dict[str, Any]:
     """The plan as JSON: everything that later tasks and the report need to reconcile the run."""
+    planned = sum(len(chunk.skus) for chunk in chunks)
     return {
         "run_id": run.run_id,
         "as_of": run.as_of.isoformat(),
@@ -206,19 +161,18 @@ def _describe(
         "ingested": dict(ingested),
         "horizon": catalogue.horizon,
         "counts": {
-            "skus": sum(len(chunk.skus) for chunk in chunks) + len(left_out),
-            "planned": sum(len(chunk.skus) for chunk in chunks),
+            "skus": planned + len(left_out),
+            "planned": planned,
+            "to_train": len(changes.train),
+            "unchanged": len(changes.forecast) + len(changes.carried),
             "not_planned": len(left_out),
             "chunks": len(chunks),
         },
         "balance": balance(chunks),
-        "chunks": [{"chunk": c.name, "label": c.label, "skus": list(c.skus), "cost": c.cost} for c in chunks],
+        "chunks": [_describe_chunk(chunk) for chunk in chunks],
     }
 
 
-def _before_first_sale(catalogue: Catalogue, run: Run, index: pd.DataFrame) -> str:
-    first = pd.to_datetime(index["first_date"]).min().date()
-    return (
-        f"as_of {run.as_of} is before the first sale of catalogue {catalogue.name!r} ({first}): nothing was known "
-        f"then; choose a date from {first} on"
-    )
+def _describe_chunk(chunk: Chunk) -> dict[str, Any]:
+    known = {"chunk": chunk.name, "label": chunk.label, "seconds": round(chunk.seconds, 1), "rows": chunk.rows}
+    return known | {"skus": list(chunk.skus)}

@@ -10,6 +10,7 @@ from include.skufleet.fleet.collect import collect_results
 from include.skufleet.fleet.outcomes import count
 from include.skufleet.fleet.releases import follow, put_release, read_release
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.standing import put_standing
 from include.skufleet.lifecycle.promotion import promote
 
 THREADS = 4
@@ -31,6 +32,7 @@ def promote_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, A
     states = clients.registry.states(catalogue.name, known)
     decisions = promote(clients.registry, results, states, catalogue.gate, as_of=run.as_of, threads=THREADS)
     clients.store.put_frame(run.decisions_key, decisions)
+    put_standing(clients.store, run, results)
     put_release(clients.store, run, follow(states, results, decisions, run.as_of.isoformat()))
     promoted = int(decisions["promoted"].sum())
     return {

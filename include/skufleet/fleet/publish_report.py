@@ -16,7 +16,7 @@ from include.skufleet.fleet.collect import collect_results
 from include.skufleet.fleet.local_copy import keep_local_copy
 from include.skufleet.fleet.outcomes import count, to_frame
 from include.skufleet.fleet.report import ReportData, pick_skus, render_html, render_markdown
-from include.skufleet.fleet.report.figures import count_left_out, pool, pool_levels
+from include.skufleet.fleet.report.figures import count_left_out, count_unchanged, pool, pool_levels
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.stages import read_stage_seconds
 from include.skufleet.lake.buckets import bucket_of
@@ -74,6 +74,8 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "planned": plan["counts"]["planned"],
         "chunks": plan["counts"]["chunks"],
         "outcomes": count(results) if len(results) else {},
+        "unchanged": count_unchanged(results).skus,
+        "unchanged_seconds_saved": round(count_unchanged(results).seconds, 3),
         "promoted": data.promoted,
         "kept_in_staging": len(data.decisions) - data.promoted,
         "wape": _json_number(fleet.wape),

@@ -21,7 +21,12 @@ def read_release(store: ObjectStore, run: RunKeys) -> list[RegisteredVersion]:
     What MLflow's aliases say decides; a release saves asking MLflow for the details of each version.
     """
     pointer = read_published(store, run.release_pointer)
-    return [] if pointer is None else list(thaw_release(store.get_frame(pointer["keys"][0])))
+    return [] if pointer is None else read_release_at(store, pointer["keys"][0])
+
+
+def read_release_at(store: ObjectStore, key: str) -> list[RegisteredVersion]:
+    """The versions of the release at a key; none where it was pruned."""
+    return list(thaw_release(store.get_frame(key))) if store.exists(key) else []
 
 
 def follow(

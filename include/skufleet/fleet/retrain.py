@@ -143,6 +143,8 @@ class _ChunkWork:
 
     def _draft(self, sku: str) -> Draft:
         started, known = time.perf_counter(), self.data.skus[sku]
+        if known["unchanged"] is not None:
+            return Draft(SkuOutcome(**known["unchanged"] | {"chunk": self.chunk}))
         draft = draft_sku(
             sku,
             self.data.panels.get(sku),
@@ -150,6 +152,7 @@ class _ChunkWork:
             self.catalogue,
             department=known["department"],
             champion=known["production"],
+            fingerprint=known["fingerprint"],
             force=self.run.force,
         )
         seconds = round(time.perf_counter() - started, 4)
@@ -164,8 +167,7 @@ class _ChunkWork:
                 known = self.data.skus[draft.row.sku]
                 rows[draft.row.sku], record = self.recording.record(draft, known)
                 records.append(record)
-                if known.get("registered") is not None:
-                    groups[known["name"]] = known["registered"]
+                groups[known["name"]] = known["registered"]
         made = self.clients.registry.register(self.mlflow_run, records, groups)
         return [self._note(row, made.get(sku)) for sku, row in rows.items()]
 

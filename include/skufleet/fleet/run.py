@@ -78,6 +78,11 @@ class RunKeys:
         return f"releases/{self.catalogue}/current.json"
 
     @property
+    def standing_key(self) -> str:
+        """How every SKU of the catalogue stands after the runs so far."""
+        return f"standing/{self.catalogue}.parquet"
+
+    @property
     def forecast_pointer(self) -> str:
         """Names the forecasts that are published."""
         return f"forecasts/{self.catalogue}/current.json"
@@ -108,7 +113,7 @@ class Run(RunKeys):
     Attributes:
         as_of: the date the run pretends it is; nothing dated after it is read.
         skus: SKU codes or shell patterns to train; empty means all.
-        force: train also SKUs that are retired for not having sold for long.
+        force: train also SKUs that have nothing new, and those that are retired for not having sold for long.
         dry_run: plan and report only.
     """
 

@@ -5,8 +5,6 @@ Whatever happens to one SKU ends here as a ``Draft`` with an outcome and a reaso
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import math
 from collections.abc import Mapping
@@ -16,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.skufleet import VERSION
 from include.skufleet.config import BASELINE, Catalogue
 from include.skufleet.errors import DataError
 from include.skufleet.fleet.outcomes import SkuOutcome
@@ -52,6 +49,7 @@ def draft_sku(
     *,
     department: str,
     champion: Mapping[str, Any] | None,
+    fingerprint: str = "",
     force: bool = False,
 ) -> Draft:
     """Train one SKU, or say why not; never raises for what is wrong with the SKU.
@@ -63,6 +61,7 @@ def draft_sku(
         catalogue: candidates, windows, metric.
         department: for the record.
         champion: the version in production (``version, candidate, outcome``), if any.
+        fingerprint: for the record.
         force: train it although it is retired.
     """
     row = SkuOutcome(
@@ -70,6 +69,7 @@ def draft_sku(
         department=department,
         outcome="trained",
         reason=verdict.reason,
+        fingerprint=fingerprint,
         champion_candidate=champion["candidate"] if champion else "",
         champion_version=int(champion["version"]) if champion else 0,
     )
@@ -78,7 +78,7 @@ def draft_sku(
     if panel is None:
         return Draft(replace(row, outcome="quarantined", reason=verdict.reason or "no usable row up to as_of"))
     try:
-        row = replace(row, fingerprint=fingerprint(panel, catalogue), **describe_panel(panel))
+        row = replace(row, **describe_panel(panel))
         if verdict.status == "quarantined":
             return _fall_back(replace(row, outcome="quarantined"), panel, catalogue, champion)
         if not verdict.train and verdict.status != "inactive":
@@ -151,25 +151,6 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
         "last_date": str(panel.dates[known[-1]]) if known.size else "",
         "last_sale": str(panel.dates[sold[-1]]) if sold.size else "",
     }
-
-
-def fingerprint(panel: Panel, catalogue: Catalogue) -> str:
-    """A hash of a SKU's data, its settings, and the version of the code.
-
-    The department's profile is left out: it moves a little with every day that any SKU of the department sells, so that
-    no SKU would ever count as unchanged. On the demo and M5, a day later it changes the forecasts by 0.4 per mille.
-    """
-    settings = catalogue.model_dump(
-        mode="json",
-        include={"frequency", "horizon", "season_length", "known_future", "candidates", "backtest", "validation"}
-        | {"settings", "budget", "intervals"},
-    )
-    named = [panel.sku, panel.stores, panel.events, list(panel.flags)]
-    digest = hashlib.sha256(json.dumps([VERSION, settings, named], sort_keys=True).encode())
-    for array in (panel.dates, panel.units, panel.price, panel.indicators, panel.closed, *panel.flags.values()):
-        if array is not None:
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:32]
 
 
 def _figures(evaluation: Evaluation, metric: str) -> dict[str, Any]:

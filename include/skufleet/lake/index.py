@@ -16,17 +16,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.skufleet.lake.delta import read_buckets
-from include.skufleet.lake.keys import dates_key, index_key
+from include.skufleet.lake.digests import add_hashes, hash_rows
+from include.skufleet.lake.keys import dates_key, index_key, prices_index_key
 from include.skufleet.lake.store import ObjectStore
 
-_SERIES = ["sku", "store", "bucket", "first_date", "last_date", "rows"]
+_SERIES = ["sku", "store", "bucket", "first_date", "last_date", "last_sale", "rows", "digest"]
+_VALUES = ("units", "price")
+_NEVER = np.iinfo(np.int32).min
 
 
 @dataclass(frozen=True)
 class Index:
-    """Series (``sku, store, bucket, first_date, last_date, rows``) and dates (``date, rows``) of some rows.
+    """Series and dates of some rows.
 
-    ``rows`` counts deliveries: a corrected day counts twice.
+    ``series``: ``sku, store, bucket, first_date, last_date, last_sale, rows, digest``; ``dates``: ``date, rows``.
+    ``rows`` counts deliveries: a corrected day counts twice. ``last_sale`` is the last date of which more than zero
+    units were ever delivered, NaT if none: where that was corrected to zero, it is too late a date. ``digest`` (int64)
+    tells whether two series had the same deliveries: dates, values, and moments of delivery, which decide what counts.
     """
 
     series: pd.DataFrame
@@ -34,10 +40,15 @@ class Index:
 
 
 def read_series_index(store: ObjectStore, key: str) -> pd.DataFrame:
-    """The series of one version of the history: ``sku, store, bucket, first_date, last_date, rows``, sorted.
+    """The series of one version of the history: the columns of ``Index.series``, sorted.
 
     One row per SKU and store that ever had a row; the dates are ``datetime64``.
     """
+    return store.get_frame(key)
+
+
+def read_price_index(store: ObjectStore, key: str) -> pd.DataFrame:
+    """The series of one version of the price table, likewise; ``last_sale`` is NaT."""
     return store.get_frame(key)
 
 
@@ -50,7 +61,11 @@ def read_trading_dates(store: ObjectStore, key: str) -> pd.Series:
 
 
 def index_rows(rows: Any) -> Index:
-    """The index of an Arrow table with ``bucket, sku, store`` (dictionary-encoded) and ``date``, in any order."""
+    """The index of an Arrow table in any order.
+
+    Args:
+        rows: ``bucket``, ``sku, store`` (dictionary-encoded), ``date, seq`` and ``units`` or ``price`` or both.
+    """
     if rows.num_rows == 0:
         return merge_indexes([])
     sku, stores = _encoded(rows.column("sku")), _encoded(rows.column("store"))
@@ -59,6 +74,9 @@ def index_rows(rows: Any) -> Index:
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.insert(np.diff(codes[order]) != 0, 0, True))
     firsts = pa.array(order[starts])
+    values = [rows.column(name).to_numpy() for name in _VALUES if name in rows.column_names]
+    hashes = hash_rows([days.astype(np.int64), rows.column("seq").to_numpy(), *values])
+    sales = np.where(rows.column("units").to_numpy() > 0, days, _NEVER) if "units" in rows.column_names else None
     series = pd.DataFrame(
         {
             "sku": sku.take(firsts).cast(pa.string()).to_pandas(),
@@ -66,7 +84,9 @@ def index_rows(rows: Any) -> Index:
             "bucket": rows.column("bucket").combine_chunks().take(firsts).to_pandas(),
             "first_date": _to_datetime(np.minimum.reduceat(days[order], starts)),
             "last_date": _to_datetime(np.maximum.reduceat(days[order], starts)),
+            "last_sale": _latest(days if sales is None else sales, order, starts, known=sales is not None),
             "rows": np.diff(np.append(starts, len(order))),
+            "digest": add_hashes(hashes[order], starts),
         }
     )
     unique, counts = np.unique(days, return_counts=True)
@@ -82,7 +102,7 @@ def merge_indexes(parts: Iterable[Index]) -> Index:
         text, number = pd.Series([], dtype="str"), pd.Series([], dtype="int64")
         bucket = pd.Series([], dtype="int32")
         return Index(
-            pd.DataFrame(dict(zip(_SERIES, (text, text, bucket, none, none, number), strict=True))),
+            pd.DataFrame(dict(zip(_SERIES, (text, text, bucket, none, none, none, number, number), strict=True))),
             pd.DataFrame({"date": none, "rows": number}),
         )
     series = pd.concat([part.series for part in kept], ignore_index=True)
@@ -92,7 +112,9 @@ def merge_indexes(parts: Iterable[Index]) -> Index:
         bucket=("bucket", "first"),
         first_date=("first_date", "min"),
         last_date=("last_date", "max"),
+        last_sale=("last_sale", "max"),
         rows=("rows", "sum"),
+        digest=("digest", "sum"),
     )
     return Index(merged[_SERIES], dates.groupby("date", as_index=False, sort=True).agg(rows=("rows", "sum")))
 
@@ -102,7 +124,18 @@ def find_index(store: ObjectStore, catalogue: str, version: int) -> Index | None
     keys = index_key(catalogue, version), dates_key(catalogue, version)
     if not all(store.exists(key) for key in keys):
         return None
-    return Index(*(store.get_frame(key) for key in keys))
+    return _as_index(*(store.get_frame(key) for key in keys))
+
+
+def find_price_index(store: ObjectStore, catalogue: str, version: int) -> Index | None:
+    """The stored index of a version of the price table; ``None`` where it was not written."""
+    key = prices_index_key(catalogue, version)
+    return _as_index(store.get_frame(key), merge_indexes([]).dates) if store.exists(key) else None
+
+
+def _as_index(series: pd.DataFrame, dates: pd.DataFrame) -> Index | None:
+    """``None`` where an earlier version of the code wrote it: then it is made anew."""
+    return Index(series, dates) if set(_SERIES) <= set(series.columns) else None
 
 
 def write_index(store: ObjectStore, catalogue: str, version: int, index: Index) -> None:
@@ -111,11 +144,18 @@ def write_index(store: ObjectStore, catalogue: str, version: int, index: Index) 
     store.put_frame(dates_key(catalogue, version), index.dates)
 
 
+def write_price_index(store: ObjectStore, catalogue: str, version: int, index: Index) -> None:
+    """Store the index of a version of the price table; its dates are of no use."""
+    store.put_frame(prices_index_key(catalogue, version), index.series)
+
+
 def rebuild_index(store: ObjectStore, table: Any, buckets: int) -> Index:
     """The index of a table made by reading it, one bucket in memory at a time."""
     parts = []
+    names = [field.name for field in table.schema().fields]
+    columns = ["sku", "store", "date", "seq", *(name for name in _VALUES if name in names)]
     for bucket in range(buckets):
-        rows = read_buckets(store, table, [bucket], ["sku", "store", "date"])
+        rows = read_buckets(store, table, [bucket], columns)
         numbers = pa.array(np.full(rows.num_rows, bucket, dtype=np.int32))
         parts.append(index_rows(rows.append_column("bucket", numbers)))
     return merge_indexes(parts)
@@ -124,6 +164,13 @@ def rebuild_index(store: ObjectStore, table: Any, buckets: int) -> Index:
 def _encoded(column: Any) -> Any:
     whole = column.unify_dictionaries().combine_chunks()
     return whole if isinstance(whole, pa.Array) else pc.dictionary_encode(whole)
+
+
+def _latest(days: Any, order: Any, starts: Any, *, known: bool) -> pd.Series:
+    """The last of each run of days; NaT where there is none."""
+    latest = np.maximum.reduceat(days[order], starts)
+    found = _to_datetime(np.where(latest == _NEVER, 0, latest))
+    return found.where(known & (latest != _NEVER))
 
 
 def _to_datetime(days: Any) -> pd.Series:

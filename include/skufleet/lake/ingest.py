@@ -15,8 +15,16 @@ from include.skufleet.errors import LandingError
 from include.skufleet.lake.drops import settings_digest
 from include.skufleet.lake.feed import Feed, FeedResult, ingest_feed
 from include.skufleet.lake.history import HISTORY_SCHEMA, PRICES_SCHEMA
-from include.skufleet.lake.index import Index, find_index, merge_indexes, rebuild_index, write_index
-from include.skufleet.lake.keys import dates_key, index_key
+from include.skufleet.lake.index import (
+    Index,
+    find_index,
+    find_price_index,
+    merge_indexes,
+    rebuild_index,
+    write_index,
+    write_price_index,
+)
+from include.skufleet.lake.keys import dates_key, index_key, prices_index_key
 from include.skufleet.lake.prices import clean_prices
 from include.skufleet.lake.reference import find_reference
 from include.skufleet.lake.sales import clean_sales
@@ -41,6 +49,7 @@ class IngestSummary:
         attributes_key: the normalised attributes; ``None`` where the catalogue has none.
         calendar_key: the normalised calendar; ``None`` where the catalogue has none.
         prices_version: version of the price table; ``None`` where the catalogue has none.
+        prices_index_key: its series index; ``None`` likewise.
         index_key: the series index of ``table_version``.
         dates_key: the dates on which anything was sold, of ``table_version``.
         first_date: the first date of the whole history.
@@ -57,6 +66,7 @@ class IngestSummary:
     attributes_key: str | None
     calendar_key: str | None
     prices_version: int | None
+    prices_index_key: str | None
     index_key: str
     dates_key: str
     first_date: date
@@ -111,6 +121,7 @@ def ingest(store: ObjectStore, catalogue: Catalogue, today: date) -> IngestSumma
         attributes_key=attributes,
         calendar_key=calendar,
         prices_version=prices.version if prices is not None else None,
+        prices_index_key=_update_price_index(store, catalogue, prices) if prices is not None else None,
         index_key=index_key(catalogue.name, sales.version),
         dates_key=dates_key(catalogue.name, sales.version),
         first_date=index.dates["date"].min().date(),
@@ -156,12 +167,23 @@ def _update_index(store: ObjectStore, catalogue: Catalogue, sales: FeedResult) -
     if stored is not None:
         return stored
     before = merge_indexes([]) if sales.base <= 0 else find_index(store, catalogue.name, sales.base)
-    if before is not None and sales.added is not None:
-        index = merge_indexes([before, sales.added])
-    else:
-        index = rebuild_index(store, sales.table, catalogue.fleet.buckets)
+    index = _bring_up_to_date(store, catalogue, sales, before)
     write_index(store, catalogue.name, sales.version, index)
     return index
+
+
+def _update_price_index(store: ObjectStore, catalogue: Catalogue, prices: FeedResult) -> str:
+    """The key of the index of the price table's version after the ingestion, likewise."""
+    if find_price_index(store, catalogue.name, prices.version) is None:
+        before = merge_indexes([]) if prices.base <= 0 else find_price_index(store, catalogue.name, prices.base)
+        write_price_index(store, catalogue.name, prices.version, _bring_up_to_date(store, catalogue, prices, before))
+    return prices_index_key(catalogue.name, prices.version)
+
+
+def _bring_up_to_date(store: ObjectStore, catalogue: Catalogue, feed: FeedResult, before: Index | None) -> Index:
+    if before is not None and feed.added is not None:
+        return merge_indexes([before, feed.added])
+    return rebuild_index(store, feed.table, catalogue.fleet.buckets)
 
 
 def _nothing(store: ObjectStore, catalogue: Catalogue, sales: FeedResult) -> str:

@@ -18,6 +18,11 @@ def dates_key(catalogue: str, version: int) -> str:
     return f"lake/{catalogue}/index/{version}.dates.parquet"
 
 
+def prices_index_key(catalogue: str, version: int) -> str:
+    """The series index of one version of the price table."""
+    return f"lake/{catalogue}/index/prices-{version}.parquet"
+
+
 def known_drops_key(catalogue: str, kind: str, version: int) -> str:
     """The ids of the drops that are in one version of a table; only a short cut, the table itself decides."""
     return f"lake/{catalogue}/index/{kind}-{version}.drops.json"

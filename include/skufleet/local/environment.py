@@ -72,6 +72,7 @@ def client_environment(settings: StackSettings, endpoints: Endpoints, credential
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "GX_ANALYTICS_ENABLED": "false",
         "SKUFLEET_BUCKET": settings.bucket,
+        "SKUFLEET_SLOTS": str(settings.parallelism),
         "SKUFLEET_LOCAL_DIR": str(settings.paths.state),
         "SKUFLEET_AIRFLOW_UI_URL": endpoints.airflow,
         "SKUFLEET_MLFLOW_UI_URL": endpoints.mlflow,

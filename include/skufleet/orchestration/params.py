@@ -24,7 +24,7 @@ def retrain_params() -> dict[str, Param]:
             default=False,
             type="boolean",
             title="Force",
-            description_md="Train also SKUs that are retired because they have not sold for long.",
+            description_md="Train also SKUs that have nothing new, and those retired for not having sold for long.",
         ),
         "dry_run": Param(
             default=False,

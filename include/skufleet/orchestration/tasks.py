@@ -47,6 +47,7 @@ def departments(run: Run) -> dict[str, Any]:
     from include.skufleet.fleet.departments import write_departments
 
     clients, _ = _open(run)
+    _skip_untrained(clients, run)
     with _timed(clients, run, "departments"):
         summary = write_departments(clients, catalogue, run, run.as_of)
     log.info("Departments: %s", summary)
@@ -128,6 +129,14 @@ def _skip_unpooled(run: Run, catalogue: Catalogue) -> None:
         raise AirflowSkipException("dry run: nothing is trained")
     if not catalogue.pools_departments:
         raise AirflowSkipException("no candidate of the catalogue borrows from departments")
+
+
+def _skip_untrained(clients: Clients, run: Run) -> None:
+    """Nobody borrows where no SKU has anything new."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    if clients.store.get_json(run.plan_key)["counts"]["to_train"] == 0:
+        raise AirflowSkipException("no SKU has anything new to be trained on")
 
 
 def _skip_without_models(clients: Clients, run: Run) -> None:

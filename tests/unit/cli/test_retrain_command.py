@@ -36,6 +36,8 @@ def summary_of(airflow: StandIn, **changes: Any) -> dict[str, Any]:
         "outcomes": dict.fromkeys(OUTCOMES, 0) | {"trained": 1100, "skipped": 100},
         "promoted": 1000,
         "kept_in_staging": 100,
+        "unchanged": 12,
+        "unchanged_seconds_saved": 1.5,
         "wape": 0.3,
         "baseline_wape": 0.4,
         "lost_chunks": [],

@@ -13,8 +13,8 @@ import pytest
 from include.skufleet.fleet import departments
 from include.skufleet.fleet.chunk_data import load_chunk, load_part
 from include.skufleet.fleet.departments import WHOLE_CATALOGUE, list_cutoffs, read_priors
-from include.skufleet.fleet.plan import UNKNOWN_DEPARTMENT
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.selection import UNKNOWN_DEPARTMENT
 from include.skufleet.fleet.serving import forecast_sku
 from include.skufleet.forecasting.panel import Panel
 from tests.unit.fleet.small_fleet import DAYS, END, HORIZON, Row, SmallFleet, day, make_catalogue, weekly

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.skufleet.errors import PlanError
-from include.skufleet.fleet.plan import UNKNOWN_DEPARTMENT, select_skus
+from include.skufleet.fleet.selection import UNKNOWN_DEPARTMENT, select_skus
 from tests.unit.fleet.small_fleet import DAYS, END, SmallFleet, day, weekly
 
 KNOWN = ["FRE-1", "FRE-2", "GRO-1", "[x]", "a*"]
@@ -98,14 +98,15 @@ def test_every_known_sku_is_planned_or_left_out_with_a_reason(fleet: SmallFleet)
         "UNLISTED": ("quarantined", UNKNOWN_DEPARTMENT),
     }
     assert all(item["reason"] for item in plan["not_planned"])
-    assert plan["counts"] == {"skus": 6, "planned": 4, "not_planned": 2, "chunks": 2}
+    counts = {"skus": 6, "planned": 4, "to_train": 4, "unchanged": 0, "not_planned": 2, "chunks": 2}
+    assert plan["counts"] == counts
 
 
-def test_the_cost_of_a_sku_is_the_length_of_its_series_up_to_as_of(fleet: SmallFleet) -> None:
+def test_the_rows_of_a_sku_are_the_days_of_its_series_up_to_as_of(fleet: SmallFleet) -> None:
     plan, _ = plan_of(fleet)
-    assert sum(chunk["cost"] for chunk in plan["chunks"]) == DAYS + 2 * DAYS + 10 + 20
+    assert sum(chunk["rows"] for chunk in plan["chunks"]) == DAYS + 2 * DAYS + 10 + 20
     plan, _ = plan_of(fleet, as_of=day(9))
-    assert sum(chunk["cost"] for chunk in plan["chunks"]) == 10 + 2 * 10 + 10
+    assert sum(chunk["rows"] for chunk in plan["chunks"]) == 10 + 2 * 10 + 10
 
 
 def test_a_sku_first_sold_after_as_of_is_not_known_yet(fleet: SmallFleet) -> None:

@@ -57,6 +57,7 @@ def test_the_summary_is_small_json(shop: Shop) -> None:
         "attributes_key": None,
         "calendar_key": None,
         "prices_version": None,
+        "prices_index_key": None,
         "index_key": f"lake/shop/index/{summary.table_version}.parquet",
         "dates_key": f"lake/shop/index/{summary.table_version}.dates.parquet",
         "first_date": "2024-01-01",

@@ -154,7 +154,7 @@ def test_airflow_and_its_tasks_get_the_very_settings_of_the_embedded_stack(
     differing = {name for name in set(in_containers) & set(embedded) if in_containers[name] != embedded[name]}
     for name in differing:
         place = re.search(r"KEY|SECRET|CONN|URL|URI|HOST$|PORT$|FOLDER|DIRECTORY|FILE|HOME|PYTHONPATH|BUCKET", name)
-        size = name.endswith(("PARALLELISM", "WORKERS", "MAX_ACTIVE_TASKS_PER_DAG", "__EXECUTOR"))
+        size = name.endswith(("PARALLELISM", "WORKERS", "SLOTS", "MAX_ACTIVE_TASKS_PER_DAG", "__EXECUTOR"))
         assert place or size, f"{name} differs: {in_containers[name]!r} and {embedded[name]!r}"
 
 

@@ -207,3 +207,19 @@ def count_left_out(results: pd.DataFrame, candidates: int) -> LeftOut:
         cpu_seconds=float(trained["cpu_seconds_saved"].sum()),
         reasons=pd.DataFrame({"reason": reasons.to_numpy()}),
     )
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """SKUs that were not trained again since nothing is new of them, and the seconds that their last training took."""
+
+    skus: int
+    seconds: float
+
+
+def count_unchanged(results: pd.DataFrame) -> Unchanged:
+    """Count what ``unchanged_since`` says."""
+    if results.empty:
+        return Unchanged(0, 0.0)
+    rows = results[results["unchanged_since"] != ""]
+    return Unchanged(len(rows), float(rows["cpu_seconds_saved"].sum()))

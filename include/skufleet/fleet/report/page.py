@@ -15,6 +15,7 @@ from include.skufleet.fleet.report.figures import (
     QUANTILE_COLUMNS,
     count_choices,
     count_left_out,
+    count_unchanged,
     pool,
     pool_by,
     pool_coverage,
@@ -42,6 +43,7 @@ def render_html(data: ReportData) -> str:
     return load_template(Path(__file__).parent, TEMPLATE).render(
         data=data,
         outcomes=data.outcomes,
+        unchanged=count_unchanged(data.results),
         fleet=pool(data.results),
         departments=_describe_groups(data.results, "department"),
         candidates=_describe_groups(_take(data.results, "trained"), "candidate"),

@@ -16,15 +16,18 @@ from include.skufleet.errors import PlanError
 from include.skufleet.fleet.chunk_data import load_skus
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.departments import fit_departments, list_cutoffs, put_priors
-from include.skufleet.fleet.plan import Selection, find_skus
 from include.skufleet.fleet.search.judge import SearchMetric
 from include.skufleet.fleet.search.planned import Piece, SearchPlan
 from include.skufleet.fleet.search.run import SearchRun
 from include.skufleet.fleet.search.sample import cut_pieces, name_strata, order_sample, rung_sizes
 from include.skufleet.fleet.search.space import Configuration, describe_changes, draw_configurations
 from include.skufleet.fleet.search.trial import find_windows
+from include.skufleet.fleet.selection import Selection, find_skus
 from include.skufleet.lake.demand import read_demand
 from include.skufleet.registry.trials import TrialRun
+
+SKUS_AT_ONCE = 100
+"""SKUs that are read together, and the most of a piece of the sample."""
 
 
 def plan_search(
@@ -130,7 +133,7 @@ class _Sampler:
         sizes = rung_sizes(self.search.sample, self.search.rungs, len(self.selection.planned))
         strata = self._name_strata()
         order = order_sample(strata, self.search.seed)
-        step = self.catalogue.fleet.skus_per_chunk
+        step = SKUS_AT_ONCE
         for start in range(0, len(order), step):
             if self.counts["sampled"] >= sizes[-1]:
                 break
@@ -151,7 +154,7 @@ class _Sampler:
         departments = {item.sku: str(self.selection.describe(item.sku)["department"]) for item in planned}
         # Days that are not written count as days without a sale only where the file says that they are.
         zeros, days = self.catalogue.landing.sales.gaps == "zero", 7 if self.catalogue.frequency == "W" else 1
-        return name_strata(departments, demand, {item.sku: item.cost / days if zeros else 0.0 for item in planned})
+        return name_strata(departments, demand, {item.sku: item.rows / days if zeros else 0.0 for item in planned})
 
     def _add(self, batch: Sequence[str], sizes: Sequence[int], strata: Mapping[str, str]) -> None:
         """Keep the SKUs of a batch that can be tried on, and write their validated sales, piece by piece."""
@@ -169,7 +172,7 @@ class _Sampler:
                 self.counts["without a window"] += 1
             else:
                 usable.append(sku)
-        for rung, skus in cut_pieces(usable, sizes, self.counts["sampled"], self.catalogue.fleet.skus_per_chunk):
+        for rung, skus in cut_pieces(usable, sizes, self.counts["sampled"], SKUS_AT_ONCE):
             piece = Piece(
                 name=f"p{len(self.pieces):03d}",
                 rung=rung,
