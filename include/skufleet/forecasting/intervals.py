@@ -24,8 +24,9 @@ SLOPE_ROWS = 50.0
 LIMITS = (0.003, 20.0)  # of the dispersion
 FARTHEST = 6.0  # of a score: beyond it all are equally impossible
 FEW_ZEROS = 0.02
-MEANS = 64
+SHARES = (np.arange(64) + 0.5) / 64
 GRID = np.linspace(0.0, 4.0, 81)
+LIKELY = 51  # of the grid's points: up to 2.5, where at least 98.8 % are covered
 
 # Measured with rolling origins on three catalogues (a grocer with ten stores, a simulated one, a web shop), also with
 # stores added up or alone, cut to a year, and by week: the median dispersion of errors by demand class; and by share of
@@ -72,11 +73,11 @@ def fit_intervals(
     actual, mean = actual / unit, mean / unit
     dispersion = _fit_dispersion(actual, mean, DISPERSION[demand_class])
     own = np.sort(_score(actual, mean, dispersion))
-    implied = _imply_coverage(mean if mean.size else np.ones(1), dispersion)
+    implied = _imply_coverage(mean if mean.size else np.ones(1), dispersion, levels[-1])
     wider = _widen(actual, levels, frequency)
     two_tails = []
     for level, factor in zip(levels, wider, strict=True):
-        prior, rows = float(np.interp(level, implied, GRID)) * factor, PRIOR_BEYOND / (1.0 - level)
+        prior, rows = float(np.interp(level, implied, GRID[: implied.size])) * factor, PRIOR_BEYOND / (1.0 - level)
         two_tails.append((prior * rows + own.size * _conformal_quantile(own, level)) / (rows + own.size))
     two = np.maximum.accumulate(two_tails)
     return {
@@ -136,7 +137,7 @@ def find_unit(actual: Floats, mean: Floats) -> float:
     if zeros < FEW_ZEROS or squares == 0.0:
         return finest
     error = float(np.square(actual - mean).sum())
-    typical = np.quantile(mean, (np.arange(MEANS) + 0.5) / MEANS)
+    typical = _find_typical(mean)
 
     def miss(unit: float) -> float:
         dispersion = float(np.clip((error - unit * mean.sum()) / squares, *LIMITS))
@@ -185,18 +186,33 @@ def _score(actual: Floats, mean: Floats, dispersion: float) -> Floats:
     return np.clip(np.maximum(below, np.where(actual > 0, above, 0.0)), 0.0, FARTHEST)
 
 
-def _imply_coverage(mean: Floats, dispersion: float) -> Floats:
+def _imply_coverage(mean: Floats, dispersion: float, most: float) -> Floats:
     """The share that the distribution itself gives to the bounds of each quantile in ``GRID``, ascending.
 
-    Counts being whole, bounds cover more than the quantile says, the more so the sparser the sales.
+    Counts being whole, bounds cover more than the quantile says, the more so the sparser the sales. What of the grid
+    lies beyond the share ``most`` may be left out.
     """
-    typical = np.quantile(mean, (np.arange(MEANS) + 0.5) / MEANS)
-    lower, upper = count_range(typical, dispersion, _to_one_tail(GRID)[:, None], GRID[:, None])
+    typical = _find_typical(mean)
+    share = _share_within(typical, dispersion, slice(LIKELY))
+    if share[-1] <= most:
+        share = np.concatenate([share, _share_within(typical, dispersion, slice(LIKELY, None))])
+    return np.maximum.accumulate(share)
+
+
+def _find_typical(mean: Floats) -> Floats:
+    """Quantiles of the means, so few that a grid of bounds around each is cheap (``np.quantile`` takes five times)."""
+    typical: Floats = np.interp(SHARES * (mean.size - 1), np.arange(mean.size), np.sort(mean))
+    return typical
+
+
+def _share_within(typical: Floats, dispersion: float, part: slice) -> Floats:
+    """Mean share that the distribution gives to the bounds of each quantile in a part of ``GRID``."""
+    lower, upper = count_range(typical, dispersion, ONE_TAIL_GRID[part, None], GRID[part, None])
     lower, upper = np.ceil(lower - 1e-9) + 0.0, np.floor(upper + 1e-9)
     root, centre = cube_root(typical, dispersion)
     inside = ndtr(score_count(upper, typical, root, centre))
     cut = np.where(lower > 0, ndtr(score_count(lower - 1.0, typical, root, centre)), 0.0)
-    share: Floats = np.maximum.accumulate((inside - cut).mean(axis=1))
+    share: Floats = (inside - cut).mean(axis=1)
     return share
 
 
@@ -226,3 +242,6 @@ def _to_one_tail(two: Floats) -> Floats:
 
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
+
+
+ONE_TAIL_GRID = _to_one_tail(GRID)

@@ -5,12 +5,15 @@ What does not belong here: choosing settings, predicting.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.signal import lfilter
 
 from include.skufleet.forecasting.calendar import Ints, to_days
-from include.skufleet.forecasting.panel import PERIOD_DAYS, Dates, Floats, Frequency
+from include.skufleet.forecasting.panel import PERIOD_DAYS, Dates, Floats, Frequency, Panel
 from include.skufleet.forecasting.scoring import EPOCH
+from include.skufleet.forecasting.sharing import once_per_panel
 
 POOLED_PSEUDO_UNITS = 10.0
 STORE_PSEUDO_UNITS = 50.0
@@ -32,9 +35,10 @@ def decay(values: Floats, half_life: float) -> Floats:
 
 
 def around(values: Floats, half_life: float) -> Floats:
-    """Two-sided exponentially weighted sums along the last axis, weight 1 at the centre."""
-    both: Floats = decay(values, half_life) + decay(values[..., ::-1], half_life)[..., ::-1] - values
-    return both
+    """Two-sided exponentially weighted sums along the last axis of (S, T), weight 1 at the centre."""
+    both = decay(np.concatenate([values, values[:, ::-1]]), half_life)  # one call: on short series calls cost most
+    sums: Floats = both[: len(values)] + both[len(values) :, ::-1] - values
+    return sums
 
 
 def smooth_levels(units: Floats, factors: Floats, half_life: float) -> Floats:
@@ -69,6 +73,43 @@ def weigh_by_loss(loss: Floats) -> Floats:
     return shares
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Season:
+    """The season of one panel.
+
+    Attributes:
+        positions: (T,) position of each period in its season.
+        factors: (S or 1, m), see ``season_factors``.
+    """
+
+    positions: Ints
+    factors: Floats
+
+    def factors_at(self, periods: slice) -> Floats:
+        """The factor of each of these periods, (S or 1, n)."""
+        return self.factors[:, self.positions[periods]]
+
+
+def find_season(panel: Panel, longest: int | None = None) -> Season:
+    """The panel's season factors, from its last ``longest`` periods; most of the candidates ask for them."""
+    periods = panel.dates.size if longest is None else min(longest, panel.dates.size)
+    return _find_season(panel, count_seasons(periods, panel.season_length) * panel.season_length)
+
+
+@once_per_panel
+def _find_season(panel: Panel, periods: int) -> Season:
+    """From the last ``periods`` periods, whole seasons."""
+    positions, length = season_positions(panel.dates, panel.frequency, panel.season_length), panel.season_length
+    if periods < 2 * length:
+        return Season(positions, np.ones((1, length)))
+    return Season(positions, season_factors(panel.units[:, -periods:], positions[-periods:], length))
+
+
+def count_seasons(periods: int, season_length: int) -> int:
+    """Whole seasons that ``season_factors`` learns from: of the last two years, or five seasons."""
+    return min(periods, max(5 * season_length, 728)) // season_length
+
+
 def season_factors(units: Floats, positions: Ints, season_length: int) -> Floats:
     """Multiplicative season factors, the stores' own shrunk towards the SKU's.
 
@@ -86,7 +127,7 @@ def season_factors(units: Floats, positions: Ints, season_length: int) -> Floats
     """
     if season_length == 1 or units.shape[1] < 2 * season_length:
         return np.ones((1, season_length))
-    seasons = min(units.shape[1], max(5 * season_length, 728)) // season_length
+    seasons = count_seasons(units.shape[1], season_length)
     kept = seasons * season_length
     units, order = units[:, -kept:], positions[-season_length:]
     known = ~np.isnan(units)

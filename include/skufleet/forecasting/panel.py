@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,11 @@ class Future:
     indicators: Floats
     flags: Mapping[str, Floats]
     closed: Bools
+
+    def find_events(self) -> list[int]:
+        """Numbers of the events that happen in these periods."""
+        found: list[int] = np.flatnonzero(self.indicators.any(axis=1)).tolist()
+        return found
 
     def head(self, horizon: int) -> Future:
         """The first ``horizon`` periods."""
@@ -81,6 +86,7 @@ class Panel:
         frequency: ``D`` days or ``W`` weeks.
         season_length: periods in a season, >= 1.
         priors: profiles of its department, by date, each fitted on nothing later than its ``as_of``.
+        answers: what has been found of this panel already; see ``sharing.once_per_panel``.
     """
 
     sku: str
@@ -96,6 +102,7 @@ class Panel:
     frequency: Frequency = "D"
     season_length: int = 7
     priors: tuple[Prior, ...] = ()
+    answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.events and self.indicators.shape != (0, self.closed.size):
@@ -156,8 +163,7 @@ class Panel:
             price = price[:, :end]
         elif price is not None:
             price = np.concatenate([price[:, :cutoff], np.repeat(price[:, cutoff - 1 : cutoff], self.horizon, 1)], 1)
-        return replace(
-            self,
+        return self._derive(
             dates=self.dates[:cutoff],
             units=self.units[:, :cutoff],
             price=price,
@@ -169,4 +175,12 @@ class Panel:
 
     def with_priors(self, priors: tuple[Prior, ...]) -> Panel:
         """The same panel with these profiles of its department, by date; without any it stands alone."""
-        return replace(self, priors=priors)
+        return self._derive(priors=priors)
+
+    def _derive(self, **changed: Any) -> Panel:
+        """The same but for some fields, which are parts of this panel's: checked once, not once more per cut."""
+        panel = object.__new__(Panel)
+        for item in fields(Panel):
+            object.__setattr__(panel, item.name, changed.get(item.name, getattr(self, item.name)))
+        object.__setattr__(panel, "answers", {})
+        return panel

@@ -138,9 +138,10 @@ def harmonics(date: Array, frequency: str) -> dict[str, Array]:
 
 def relative_price(price: Array, usual: Array, limits: Any) -> Array:
     """Log of price over usual price, kept within the range seen in training; 0 where either is unknown."""
-    known = np.isfinite(price) & np.isfinite(usual) & (np.nan_to_num(price) > 0) & (np.nan_to_num(usual) > 0)
+    known = np.isfinite(price) & np.isfinite(usual) & (price > 0) & (usual > 0)
     ratio = np.log(np.where(known, price, 1.0) / np.where(known, usual, 1.0))
-    return np.clip(ratio, limits[0], limits[1])
+    clipped: Array = ratio.clip(limits[0], limits[1])
+    return clipped
 
 
 def _price_ratio(parameters: Json, inputs: Inputs) -> Array:
@@ -152,7 +153,7 @@ def _price_ratio(parameters: Json, inputs: Inputs) -> Array:
 
 def _ratio(linear: Any) -> Array:
     """Exponential of a part of the linear predictor, kept between e^-20 and e^20."""
-    ratio: Array = np.exp(np.clip(linear, -20.0, 20.0))
+    ratio: Array = np.exp(np.asarray(linear).clip(-20.0, 20.0))
     return ratio
 
 
@@ -372,7 +373,7 @@ def multiply(factors: Factors) -> Array:
 
 def _clip(expected: Array) -> Array:
     """Finite and >= 0."""
-    clipped: Array = np.maximum(np.nan_to_num(expected, nan=0.0, posinf=0.0, neginf=0.0), 0.0)
+    clipped: Array = np.where(np.isfinite(expected), np.maximum(expected, 0.0), 0.0)
     return clipped
 
 
@@ -412,10 +413,11 @@ def forecast(
         flags: flag name -> 0 to 1.
         closed: true where no store is open: the forecast is 0.
     """
-    return _forecast(artifact, Inputs(artifact, store, date, price, events, flags, closed))
+    return expect(artifact, Inputs(artifact, store, date, price, events, flags, closed))
 
 
-def _forecast(artifact: Json, inputs: Inputs) -> Array:
+def expect(artifact: Json, inputs: Inputs) -> Array:
+    """Expected units of the inputs' shape: what ``forecast`` gives."""
     expected = _clip(multiply(KINDS[artifact["kind"]](artifact["parameters"], inputs)))
     if inputs.closed is not None:
         expected = np.where(inputs.closed, 0.0, expected)
@@ -489,7 +491,7 @@ def predict(artifact: Json, frame: pd.DataFrame) -> pd.DataFrame:
     """
     check(artifact)
     inputs = _read(artifact, frame)
-    expected = _forecast(artifact, inputs)
+    expected = expect(artifact, inputs)
     bounds = intervals(artifact, expected, inputs)
     return pd.DataFrame({**_identify(artifact, inputs), "y_hat": expected, **bounds})
 
@@ -578,10 +580,11 @@ def _read_dates(artifact: Json, column: Any) -> Array:
 
 
 def _read_events(artifact: Json, column: Any) -> dict[str, Array]:
-    """Event name -> 0/1 per row, for the events that the model has an effect of."""
-    cells = [{part.strip() for part in cell.split(SEPARATOR)} if isinstance(cell, str) else set() for cell in column]
-    known = _effects(artifact["parameters"], "events")
-    return {name: np.array([float(name in cell) for cell in cells]) for name in known}
+    """Event name -> 0/1 per row, for the events in the column that the model has an effect of."""
+    codes, cells = pd.factorize(column)  # -1 where empty, which is the last row of ``held``
+    parts = [{part.strip() for part in cell.split(SEPARATOR)} if isinstance(cell, str) else set() for cell in cells]
+    known = [name for name in _effects(artifact["parameters"], "events") if any(name in names for names in parts)]
+    return {name: np.array([*(float(name in names) for names in parts), 0.0])[codes] for name in known}
 
 
 def _numbers(frame: pd.DataFrame, name: str, default: float) -> Array:

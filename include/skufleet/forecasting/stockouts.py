@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from include.skufleet.forecasting.levels import around, season_factors, season_positions
+from include.skufleet.forecasting.calendar import Ints
+from include.skufleet.forecasting.levels import around, find_season
 from include.skufleet.forecasting.panel import Bools, Floats, Panel
 
 HALF_LIFE = {"D": 35.0, "W": 8.0}
@@ -36,9 +37,7 @@ def find_stockouts(panel: Panel) -> Stockouts:
     nothing = Stockouts(np.zeros(units.shape, dtype=bool), np.zeros(units.shape))
     if units.shape[1] < 2 or not (known & (np.nan_to_num(units) == 0)).any():
         return nothing
-    positions = season_positions(panel.dates, panel.frequency, panel.season_length)
-    factors = season_factors(units, positions, panel.season_length)
-    factor = np.broadcast_to(factors[:, positions % factors.shape[1]], units.shape)
+    factor = np.broadcast_to(find_season(panel).factors_at(slice(None)), units.shape)
     sold, half_life = np.where(known, units, 0.0), HALF_LIFE[panel.frequency]
     below = around(np.where(known, factor, 0.0), half_life)
     expected = np.where(known, around(sold, half_life) / np.where(below > 1e-9, below, np.inf) * factor, 0.0)
@@ -47,16 +46,24 @@ def find_stockouts(panel: Panel) -> Stockouts:
         return nothing
     spread = float(np.square(sold - expected).sum() / total)
     silent = ~known | (units == 0)
-    edges = np.diff(np.pad(silent.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    stores, starts = np.nonzero(edges == 1)
-    _, ends = np.nonzero(edges == -1)
+    stores, starts, ends = _find_stretches(silent)
     sums = np.concatenate([np.zeros((units.shape[0], 1)), np.cumsum(expected, axis=1)], axis=1)
     missed = sums[stores, ends] - sums[stores, starts]
     over = (missed > UNITS_MISSED * spread) & (ends < units.shape[1])
-    masked = np.zeros((units.shape[0], units.shape[1] + 1), dtype=np.int8)
-    masked[stores[over], starts[over]] = 1
-    masked[stores[over], ends[over]] = -1
-    return Stockouts((np.cumsum(masked, axis=1)[:, :-1] > 0) & known, expected)
+    masked = np.zeros(units.shape, dtype=bool)
+    for store, start, end in zip(stores[over], starts[over], ends[over], strict=True):
+        masked[store, start:end] = known[store, start:end]
+    return Stockouts(masked, expected)
+
+
+def _find_stretches(marked: Bools) -> tuple[Ints, Ints, Ints]:
+    """Row, first column and the column after the last of each stretch of marked cells (S, T), row by row."""
+    width = marked.shape[1] + 1
+    flat = np.zeros(1 + marked.shape[0] * width, dtype=bool)  # with an unmarked cell before, between and after the rows
+    flat[1:].reshape(-1, width)[:, :-1] = marked
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    rows, starts = np.divmod(edges[::2], width)
+    return rows, starts, edges[1::2] % width
 
 
 def mask_stockouts(panel: Panel) -> Panel:

@@ -51,15 +51,14 @@ def test_flags_that_differ_only_before_the_first_period_or_after_the_last_make_n
 def test_without_flags_all_stores_are_one_region():
     design = make_design(make_panel(np.ones((3, 28)), horizon=0))
     assert design.regions.tolist() == [0, 0, 0]
-    assert len(design.regional) == 1
-    assert design.regional[0].shape == (28, 0)
+    assert design.regional == ()
 
 
 def test_days_have_weekdays_the_month_flags_and_weekends():
     design = make_design(flagged([every(5)]))
     assert groups(design) == ["season"] * 7 + ["month"] * 11 + ["flag", "weekend"]
     np.testing.assert_array_equal(design.common[:, :7], np.tile(np.eye(7), (4, 1)))  # day 0 is a Monday
-    flag, weekend = design.regional[0].T
+    flag, weekend = design.common[:, 18:].T
     np.testing.assert_array_equal(flag, every(5))
     np.testing.assert_array_equal(np.flatnonzero(weekend), [5, 20])  # a Saturday and a Sunday with the flag
     np.testing.assert_array_equal(design.ridge, [RIDGE[group] for group in groups(design)])
@@ -88,10 +87,12 @@ def test_each_of_two_regions_also_has_flags_and_waves_of_its_own():
         *[("regional_flag", "1:benefit"), *(("regional_month", f"1:{number}") for number in range(4))],
     ]
     first, second = design.regional
-    assert first.shape == (28, 12)
-    assert not first[:, 7:].any()
-    assert not second[:, 2:7].any()
-    np.testing.assert_array_equal(second[:, 7], every(7))
+    shared = [("flag", "benefit"), ("weekend", "benefit")]
+    assert [design.keys[number] for number in design.own[0]] == [*shared, *own[:5]]
+    assert [design.keys[number] for number in design.own[1]] == [*shared, *own[5:]]
+    np.testing.assert_array_equal(first[:, 2], every(5))
+    np.testing.assert_array_equal(second[:, 2], every(7))
+    np.testing.assert_array_equal(first[:, 3:], second[:, 3:])
 
 
 def test_an_event_that_has_not_happened_yet_has_no_column():
@@ -100,11 +101,11 @@ def test_an_event_that_has_not_happened_yet_has_no_column():
     panel = make_panel(np.ones(28), events=("fair", "jubilee", "match"), indicators=indicators)
     design = make_design(panel)
     assert [key for key in design.keys if key[0] == "event"] == [("event", "fair"), ("event", "match")]
-    assert design.event_rows.tolist() == [3, 8, 20]
-    np.testing.assert_array_equal(design.events, [[1, 0], [0, 1], [0, 1]])
+    assert design.events.rows.tolist() == [3, 8, 20]
+    assert design.events.events.tolist() == [0, 1, 1]
     later = make_design(panel, first=4)
     assert [name for group, name in later.keys if group == "event"] == ["match"]
-    assert later.event_rows.tolist() == [4, 16]
+    assert later.events.rows.tolist() == [4, 16]
 
 
 def test_the_linear_predictor_by_hand():

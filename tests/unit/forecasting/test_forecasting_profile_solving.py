@@ -1,14 +1,15 @@
 """The regression against scikit-learn's, its dispersion, and that units of measure do not matter."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from forecasting_data import make_panel, rich_panel
 from sklearn.linear_model import PoissonRegressor
 
 from include.skufleet.forecasting.candidates.profile import ProfileModel
-from include.skufleet.forecasting.panel import Panel
 from include.skufleet.forecasting.profile.design import make_design
-from include.skufleet.forecasting.profile.solving import dispersion, expect, solve
+from include.skufleet.forecasting.profile.solving import dispersion, solve
 
 
 def two_regions(periods=140, seed=3):
@@ -34,10 +35,18 @@ def two_regions(periods=140, seed=3):
 
 def stack(design, regions):
     """The dense matrix that the design stands for, region after region."""
-    periods = design.common.shape[0]
-    events = np.zeros((periods, design.events.shape[1]))
-    events[design.event_rows] = design.events
-    return np.vstack([np.hstack([design.common, design.regional[region], events]) for region in range(regions)])
+    events = np.zeros((design.events.periods, design.events.count))
+    events[design.events.rows, design.events.events] = 1.0
+    own = np.zeros((regions, len(events), design.first_event))
+    for region in range(regions):
+        own[region, :, : design.common.shape[1]] = design.common
+        own[region][:, design.own[region]] = design.regional[region]
+    return np.vstack([np.hstack([columns, events]) for columns in own])
+
+
+def solve_from_zero(actual, offset, design, **settings):
+    start = np.zeros(len(design.keys))
+    return solve(actual, offset, design, start=start, ratios=design.ratios(start), **settings)
 
 
 @pytest.mark.parametrize("with_prior", [False, True])
@@ -46,7 +55,8 @@ def test_the_solution_is_that_of_scikit_learn_on_the_stacked_matrix(with_prior):
     size = len(design.keys)
     prior = np.random.default_rng(1).normal(0.0, 0.2, size) if with_prior else np.zeros(size)
     penalty = design.ridge * 0.7
-    found = solve(actual, offset, design, start=np.zeros(size), prior=prior, penalty=penalty, steps=30)
+    found, ratios = solve_from_zero(actual, offset, design, prior=prior, penalty=penalty, steps=30)
+    np.testing.assert_array_equal(ratios, design.ratios(found))
 
     dense, y, weight = stack(design, 2), actual.ravel(), offset.ravel()
     used = weight > 0
@@ -65,7 +75,7 @@ def test_a_great_penalty_holds_the_coefficients_at_the_prior():
     design, actual, offset = two_regions()
     prior = np.linspace(-0.5, 0.5, len(design.keys))
     penalty = np.full(prior.size, 1e9)
-    found = solve(actual, offset, design, start=np.zeros(prior.size), prior=prior, penalty=penalty, steps=10)
+    found, _ = solve_from_zero(actual, offset, design, prior=prior, penalty=penalty, steps=10)
     np.testing.assert_allclose(found, prior, atol=1e-5)
 
 
@@ -89,14 +99,17 @@ def test_dispersion_scales_with_the_unit_of_measure_and_is_one_of_nothing():
     assert dispersion(expected, expected) > 0  # penalties are multiples of it
 
 
-def test_the_linear_predictor_is_bounded_on_both_sides():
-    assert expect(np.ones(3), np.array([-99.0, 0.0, 99.0])) == pytest.approx([np.exp(-5), 1.0, np.exp(5)])
+def test_the_profile_is_bounded_on_both_sides():
+    design, _, _ = two_regions()
+    for effect in (-99.0, 0.0, 99.0):
+        coefficients = np.where([group == "season" for group, _ in design.keys], effect, 0.0)
+        assert design.ratios(coefficients) == pytest.approx(np.full((2, 140), np.exp(np.clip(effect, -5, 5))))
 
 
 @pytest.mark.parametrize("factor", [1000.0, 0.001])
 def test_the_unit_of_measure_does_not_matter(factor):
     panel = rich_panel()
-    scaled = {**{name: getattr(panel, name) for name in Panel.__dataclass_fields__}, "units": factor * panel.units}
-    one, other = (ProfileModel().fit(each).predict(each.future) for each in (panel, Panel(**scaled)))
+    scaled = dataclasses.replace(panel, units=factor * panel.units)
+    one, other = (ProfileModel().fit(each).predict(each.future) for each in (panel, scaled))
     assert one.max() > 1
     np.testing.assert_allclose(other, factor * one, rtol=1e-3)

@@ -9,9 +9,13 @@ from include.skufleet.forecasting.profile import terms
 DAILY = (5.0, 10.0, 20.0, 40.0, 80.0)
 
 
+def mix_levels(units, expected, half_lives, lag):
+    return terms.mix_levels(units, expected, terms.add_up(units, expected, half_lives), lag=lag)
+
+
 def test_the_level_of_a_constant_series_is_what_it_sells_over_what_its_profile_expects():
     expected = np.tile([1.0, 1.0, 2.0], 20)[None]
-    assert terms.mix_levels(6.0 * expected, expected, DAILY, lag=7) == pytest.approx([6.0])
+    assert mix_levels(6.0 * expected, expected, DAILY, lag=7) == pytest.approx([6.0])
 
 
 def test_a_level_by_hand():
@@ -19,30 +23,30 @@ def test_a_level_by_hand():
     units, expected = np.zeros((1, 60)), np.zeros((1, 60))
     expected[0, -2:], units[0, -2:] = 1.0, [4.0, 8.0]
     # 2 known days of 28: with nobody else the lean is on itself, 3 x (1 - 2/28) periods at (8 + 4/2) / 1.5
-    assert terms.mix_levels(units, expected, (1.0,), lag=1) == pytest.approx([10 / 1.5])
+    assert mix_levels(units, expected, (1.0,), lag=1) == pytest.approx([10 / 1.5])
 
 
 def test_half_lives_weigh_alike_in_ties_and_the_one_that_forecasts_better_gets_half_more():
     expected = np.ones((1, 400))
     units = np.concatenate([np.full(200, 2.0), np.full(200, 12.0)])[None]
-    short, long = (terms.mix_levels(units, expected, (value,), lag=7)[0] for value in (2.0, 200.0))
+    short, long = (mix_levels(units, expected, (value,), lag=7)[0] for value in (2.0, 200.0))
     assert short == pytest.approx(12.0)
     assert long < 11.0
     # after the jump the short one is right: weights 1/4 + 1/2 and 1/4
-    assert terms.mix_levels(units, expected, (2.0, 200.0), lag=7)[0] == pytest.approx(0.75 * short + 0.25 * long)
+    assert mix_levels(units, expected, (2.0, 200.0), lag=7)[0] == pytest.approx(0.75 * short + 0.25 * long)
 
 
 @pytest.mark.parametrize("periods", [1, 5, 6, 7, 8])
 def test_half_lives_weigh_the_same_where_less_than_the_lag_is_known(periods):
     expected = np.full((1, periods), 2.0)
-    assert terms.mix_levels(3.0 * expected, expected, DAILY, lag=7) == pytest.approx([3.0])
+    assert mix_levels(3.0 * expected, expected, DAILY, lag=7) == pytest.approx([3.0])
 
 
 def test_a_store_opened_yesterday_starts_near_the_others_level():
     expected = np.ones((3, 200))
     units = np.full((3, 200), 10.0)
     expected[2, :-1], units[2, :-1], units[2, -1] = 0.0, 0.0, 30.0
-    level = terms.mix_levels(units, expected, DAILY, lag=7)
+    level = mix_levels(units, expected, DAILY, lag=7)
     usual = (10 * 400 + 30) / 401  # the stores' levels by known days
     lean = 3 * (1 - 1 / 28)
     assert level == pytest.approx([10.0, 10.0, (30 + lean * usual) / (1 + lean)])
@@ -53,7 +57,7 @@ def test_a_store_known_for_four_weeks_stands_alone_and_one_never_known_has_no_le
     expected, units = np.ones((3, 200)), np.full((3, 200), 10.0)
     expected[1, :-28], units[1, :-28], units[1, -28:] = 0.0, 0.0, 30.0
     expected[2], units[2] = 0.0, 0.0
-    assert terms.mix_levels(units, expected, DAILY, lag=7) == pytest.approx([10.0, 30.0, 0.0])
+    assert mix_levels(units, expected, DAILY, lag=7) == pytest.approx([10.0, 30.0, 0.0])
 
 
 def test_store_ratios_by_hand():
@@ -104,8 +108,9 @@ YEARS = 3 * 364
 
 
 def move(units, horizon=28, spread=1.0, expected=None):
-    expected = np.full(units.size, 1.0) if expected is None else expected
-    return terms.year_ago(units, expected, DAILY, block=28, horizon=horizon, spread=spread)
+    units, expected = units[None], (np.full(units.size, 1.0) if expected is None else expected)[None]
+    sums = terms.add_up(units, expected, DAILY)
+    return terms.year_ago(units, expected, np.ones(1), sums, block=28, horizon=horizon, spread=spread)
 
 
 @pytest.mark.parametrize("phase", [0, 91, 182, 273])
@@ -138,10 +143,19 @@ def test_the_factor_of_the_year_is_bounded():
     assert move(peak[: YEARS - 336], horizon=28)[0] == 0.5
 
 
+def test_the_stores_of_a_sku_move_together_each_at_its_level():
+    steps = np.arange(YEARS)
+    season = 100.0 * (1.0 + 0.5 * np.sin(2 * np.pi * steps / 364))
+    units, expected, level = np.stack([0.2 * season, 0.8 * season]), np.ones((2, YEARS)), np.array([20.0, 80.0])
+    sums = terms.add_up(units, expected, DAILY)
+    moved = terms.year_ago(units, expected, level, sums, block=28, horizon=28, spread=1.0)
+    assert moved == pytest.approx(move(season))
+
+
 def outages(units, expected=None, shortest=14, spread=1.0):
     units = np.atleast_2d(np.asarray(units, dtype=float))
     expected = np.ones(units.shape) if expected is None else expected
-    return terms.find_outages(units, expected, DAILY, spread, shortest)
+    return terms.find_outages(units, expected, terms.add_up(units, expected, DAILY), spread, shortest)
 
 
 def test_the_silence_of_a_busy_store_is_taken_for_an_outage():

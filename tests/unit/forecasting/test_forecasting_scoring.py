@@ -15,7 +15,8 @@ from forecasting_data import frame_of, make_panel, rich_panel, simulate
 
 from include.skufleet.errors import ArtifactError
 from include.skufleet.forecasting import scoring
-from include.skufleet.forecasting.candidates import CANDIDATES, fit_candidate, restore
+from include.skufleet.forecasting.candidates import CANDIDATES, fit_candidate, forecast_panel, restore
+from include.skufleet.forecasting.intervals import fit_intervals
 
 NAIVE = fit_candidate("seasonal_naive", make_panel(simulate(2, 30)))
 
@@ -202,3 +203,53 @@ def test_an_ensemble_is_the_weighted_mean_of_its_members_and_shows_them():
     total += value["weight poisson_regression"] * value["member poisson_regression"]
     keys = pd.MultiIndex.from_frame(out[["store", "date"]])
     np.testing.assert_allclose((total * value.get("closed", 1.0)).reindex(keys), out["y_hat"])
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_a_panel_is_forecast_without_a_frame_to_the_bit_as_with_one(name):
+    panel = rich_panel()
+    artifact = with_intervals(fit_candidate(name, panel).to_artifact())
+    y_hat, bounds = forecast_panel(artifact, panel)
+    out = scoring.predict(artifact, frame_of(panel))
+    assert list(bounds) == ["lower_80", "upper_80"]
+    for column, values in {"y_hat": y_hat, **bounds}.items():
+        np.testing.assert_array_equal(values.ravel(), out[column])
+    some, some_bounds = forecast_panel(artifact, panel, (2, 0))
+    np.testing.assert_array_equal(some, y_hat[[2, 0]])
+    np.testing.assert_array_equal(some_bounds["upper_80"], bounds["upper_80"][[2, 0]])
+
+
+def test_an_older_model_forecasts_a_panel_that_knows_more_days_and_other_stores():
+    panel = rich_panel(stores=3)
+    first = dataclasses.replace(panel, stores=("s1", "s2", "s3")).until(380)
+    artifact = fit_candidate("profile", first).to_artifact()
+    y_hat, bounds = forecast_panel(artifact, panel, (1, 2))
+    known = frame_of(panel).query("store != 's0'")
+    np.testing.assert_array_equal(y_hat.ravel(), scoring.predict(artifact, known)["y_hat"])
+    assert bounds == {}
+    with pytest.raises(ValueError, match=r"no store \['s0'\]; the model knows \['s1', 's2', 's3'\]"):
+        forecast_panel(artifact, panel)
+
+
+def test_a_panel_that_ends_before_the_model_or_an_unknown_format_is_refused():
+    panel = rich_panel()
+    artifact = fit_candidate("theta", panel).to_artifact()
+    with pytest.raises(ValueError, match="a panel up to 2023-01-17, expected one to 2023-02-06 at least"):
+        forecast_panel(artifact, panel.until(380))
+    with pytest.raises(ValueError, match="expected format 2; retrain"):
+        forecast_panel(artifact | {"format": 1}, panel)
+
+
+def test_a_price_that_is_not_known_ahead_is_the_last_one_with_and_without_a_frame():
+    panel = rich_panel()
+    price = panel.price.copy()
+    price[0, -9:], price[1, :] = np.nan, np.nan
+    panel = dataclasses.replace(panel, price=price)
+    artifact = fit_candidate("poisson_regression", panel).to_artifact()
+    y_hat, _ = forecast_panel(artifact, panel)
+    np.testing.assert_array_equal(y_hat.ravel(), scoring.predict(artifact, frame_of(panel))["y_hat"])
+
+
+def with_intervals(artifact):
+    y = np.random.default_rng(0).poisson(6.0, (3, 40)).astype(float)
+    return artifact | {"intervals": fit_intervals(y, np.full(y.shape, 6.0), (0.8,), "smooth")}

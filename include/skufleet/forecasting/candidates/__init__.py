@@ -10,7 +10,7 @@ from typing import Any
 
 from include.skufleet.config import CandidateSettings
 from include.skufleet.errors import ConfigError
-from include.skufleet.forecasting.candidates.contract import Candidate, Fitted
+from include.skufleet.forecasting.candidates.contract import Candidate, Fitted, forecast_panel
 from include.skufleet.forecasting.candidates.ensemble import Ensemble, combine
 from include.skufleet.forecasting.candidates.naive import SeasonalNaive, ZeroDemand, fallback
 from include.skufleet.forecasting.candidates.newcomer import fit_newcomer
@@ -32,6 +32,7 @@ __all__ = [
     "find_candidate",
     "fit_candidate",
     "fit_newcomer",
+    "forecast_panel",
     "restore",
 ]
 

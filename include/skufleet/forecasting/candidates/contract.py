@@ -5,7 +5,7 @@ Prediction is not here: ``scoring`` predicts, in this process and wherever the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from include.skufleet.errors import ArtifactError
 from include.skufleet.forecasting import scoring
+from include.skufleet.forecasting.calendar import Ints
 from include.skufleet.forecasting.demand import DemandClass
 from include.skufleet.forecasting.panel import Floats, Future, Panel
 
@@ -35,16 +36,8 @@ class Fitted:
 
     def predict(self, future: Future) -> Floats:
         """Expected units (S, h) in the periods of ``future``: finite and >= 0, 0 where closed."""
-        stores = np.arange(len(self.artifact["stores"]))[:, None]
-        expected: Floats = scoring.forecast(
-            self.artifact,
-            stores,
-            future.dates[None, :],
-            price=future.price,
-            events={name: future.indicators[row][None, :] for row, name in enumerate(future.events)},
-            flags=future.flags,
-            closed=future.closed[None, :],
-        )
+        stores = np.arange(len(self.artifact["stores"]))
+        expected: Floats = scoring.expect(self.artifact, lay_out(self.artifact, future, stores, stores))
         return expected
 
     def to_artifact(self) -> dict[str, Any]:
@@ -63,6 +56,61 @@ class Fitted:
         except ValueError as error:
             raise ArtifactError(f"SKU {artifact.get('sku', '?')!r}: {error}; retrain the SKU") from error
         return cls(artifact)
+
+
+def lay_out(artifact: Mapping[str, Any], future: Future, rows: Ints, stores: Ints) -> scoring.Inputs:
+    """What an artifact is asked of the periods of ``future``, (n, h).
+
+    Args:
+        artifact: the model.
+        future: of a panel.
+        rows: (n,) positions of the stores in the panel.
+        stores: (n,) their positions in the artifact.
+    """
+    return scoring.Inputs(
+        artifact,
+        stores[:, None],
+        future.dates[None, :],
+        price=None if future.price is None else future.price[rows],
+        # What does not happen in these periods changes nothing, and is most of a calendar.
+        events={future.events[event]: future.indicators[event][None, :] for event in future.find_events()},
+        flags={name: values[rows] for name, values in future.flags.items()},
+        closed=future.closed[None, :],
+    )
+
+
+def forecast_panel(
+    artifact: Mapping[str, Any], panel: Panel, stores: Sequence[int] | None = None
+) -> tuple[Floats, dict[str, Floats]]:
+    """Forecast the horizon of a panel, without a frame: to the bit what ``scoring.predict`` gives of its rows.
+
+    Args:
+        artifact: the model, perhaps one that was fitted on fewer days.
+        panel: what is known ahead.
+        stores: positions of the panel's stores to forecast, n of them; all without.
+
+    Returns:
+        Expected units (n, h), and the bounds by column name, ``lower_80, upper_80, ...``, (n, h) each; no bounds where
+        the artifact has no intervals.
+
+    Raises:
+        ValueError: the artifact cannot be predicted from, a store is not one of the model's, or the panel ends before
+            the last period that the model was fitted on.
+    """
+    scoring.check(artifact)
+    rows = np.arange(len(panel.stores)) if stores is None else np.asarray(stores, dtype=np.int64)
+    position = {name: number for number, name in enumerate(artifact["stores"])}
+    if unknown := sorted({panel.stores[row] for row in rows} - position.keys()):
+        raise ValueError(f"SKU {panel.sku!r}: no store {unknown[:5]}; the model knows {artifact['stores'][:20]}")
+    if str(panel.dates[-1]) < artifact["as_of"]:
+        raise ValueError(
+            f"SKU {panel.sku!r}: a panel up to {panel.dates[-1]}, expected one to {artifact['as_of']} at least, "
+            "the last day the model was trained on"
+        )
+    known = np.array([position[panel.stores[row]] for row in rows], dtype=np.int64)
+    inputs = lay_out(artifact, panel.future, rows, known)
+    expected = scoring.expect(artifact, inputs)
+    return expected, scoring.intervals(artifact, expected, inputs)
 
 
 class Candidate(Protocol):
@@ -107,10 +155,10 @@ def pack(kind: str, panel: Panel, parameters: Parameters) -> Fitted:
 
 def _round(value: Any) -> Any:
     """Numbers to six significant digits, arrays to lists: what JSON holds and what predictions are made from."""
+    if isinstance(value, float):  # first, for it is nearly all of them
+        return float(f"{value:.6g}")
     if isinstance(value, np.ndarray):
         return _round(value.tolist())
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_round(item) for item in value]
-    if isinstance(value, Mapping):
-        return {name: _round(item) for name, item in value.items()}
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return {name: _round(item) for name, item in value.items()} if isinstance(value, dict) else value

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.skufleet.forecasting.calendar import Ints
-from include.skufleet.forecasting.levels import decay, season_factors, season_positions, smooth_levels
+from include.skufleet.forecasting.levels import decay, find_season, smooth_levels
 from include.skufleet.forecasting.panel import Bools, Floats, Panel
 from include.skufleet.forecasting.scoring import FEATURE_DECIMALS, relative_price
 
@@ -34,7 +34,7 @@ class Past:
         season: (S or 1, m) season factors.
         levels: the mean of the levels, then the levels from short to long memory, each (S, T).
         usual_price: (S, T) smoothed price as known after each period, or ``None``.
-        targets: (n,) periods to predict, indices into the panel.
+        targets: the n periods to predict, up to the panel's last.
         origins: (n,) for each target the last period known.
         lead: (n,) periods from origin to target, relative to the horizon.
         offset: (S, n) level at the origin x season factor of the target.
@@ -47,7 +47,7 @@ class Past:
     season: Floats
     levels: list[Floats]
     usual_price: Floats | None
-    targets: Ints
+    targets: slice
     origins: Ints
     lead: Floats
     offset: Floats
@@ -69,18 +69,19 @@ class Past:
 
 def look_back(panel: Panel, *, most_rows: int) -> Past:
     """Lay out what there is to learn from: the last two years (four of weeks), at most about ``most_rows`` values."""
-    positions = season_positions(panel.dates, panel.frequency, panel.season_length)
-    season = season_factors(panel.units, positions, panel.season_length)
-    levels = _mix_levels(panel, season[:, positions])
+    found = find_season(panel)
+    levels = _mix_levels(panel, found.factors_at(slice(None)))
     targets, origins, lead = _choose_targets(panel, most_rows)
-    offset = np.nan_to_num(levels[0][:, origins] * season[:, positions[targets]])
-    actual = panel.units[:, targets]
-    used = ~np.isnan(actual) & (offset > LEAST_OFFSET * np.nan_to_num(panel.units).mean(axis=1, keepdims=True))
+    offset = levels[0][:, origins] * found.factors_at(targets)
+    offset = np.where(np.isnan(offset), 0.0, offset)
+    actual, known = panel.units[:, targets], ~np.isnan(panel.units)
+    usual = np.where(known, panel.units, 0.0).mean(axis=1, keepdims=True)
+    used = known[:, targets] & (offset > LEAST_OFFSET * usual)
     expected, sold = offset[used], actual[used]
     dispersion = float(np.mean(np.square(sold - expected) / expected)) if sold.size else 1.0
     return Past(
-        positions=positions,
-        season=season,
+        positions=found.positions,
+        season=found.factors,
         levels=levels,
         usual_price=_smooth_price(panel),
         targets=targets,
@@ -96,7 +97,7 @@ def look_back(panel: Panel, *, most_rows: int) -> Past:
 def find_events(panel: Panel, past: Past) -> tuple[list[str], Floats]:
     """Names of the events that some target has, and their indicators (E, n)."""
     rows = np.flatnonzero(panel.indicators[:, past.targets].any(axis=1))
-    return [panel.events[row] for row in rows], panel.indicators[rows][:, past.targets]
+    return [panel.events[row] for row in rows], panel.indicators[rows, past.targets]
 
 
 def fit_events(past: Past, indicators: Floats, expected: Floats, *, ridge: float = 1.0) -> Floats:
@@ -165,7 +166,7 @@ def _smooth_price(panel: Panel) -> Floats | None:
     return np.where(below > 0, np.exp(above / np.maximum(below, 1e-300)), np.nan)
 
 
-def _choose_targets(panel: Panel, most_rows: int) -> tuple[Ints, Ints, Floats]:
+def _choose_targets(panel: Panel, most_rows: int) -> tuple[slice, Ints, Floats]:
     """Blocks of one horizon that end with the panel, within the window and the limit of rows."""
     stores, periods = panel.units.shape
     horizon = max(panel.horizon, 1)
@@ -175,4 +176,4 @@ def _choose_targets(panel: Panel, most_rows: int) -> tuple[Ints, Ints, Floats]:
     blocks = max(min(most, periods - max(warm_up, 1)) // block, 0)
     targets = np.arange(periods - blocks * block, periods)
     ahead = (targets - (periods - blocks * block)) % block
-    return targets, targets - ahead - 1, (ahead + 1) / horizon
+    return slice(periods - blocks * block, periods), targets - ahead - 1, (ahead + 1) / horizon

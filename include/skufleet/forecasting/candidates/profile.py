@@ -13,6 +13,8 @@ from include.skufleet.forecasting.panel import Floats, Panel, Prior
 from include.skufleet.forecasting.profile.fitting import FitSettings, Profile, fit_profile
 
 HALF_LIVES = {"D": (5.0, 10.0, 20.0, 40.0, 80.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
+Groups = Mapping[str, Mapping[str, float]]
+
 SMALLEST_EFFECT = 0.02  # an event that moves sales by less is left out of the artifact
 
 
@@ -66,25 +68,26 @@ class ProfileModel:
         )
         borrowed = panel.priors[-1] if panel.priors and self.pooling > 0 else None
         origin = None if borrowed is None else {"department": borrowed.department, "as_of": borrowed.as_of}
-        effects = _new_events(profile, borrowed, self.pooling) | profile.of_group("event")
-        parameters = {**_parameters(profile, self.guard), "events": _events(effects), "prior": origin}
+        groups = profile.by_group()
+        effects = _new_events(groups["event"], borrowed, self.pooling) | groups["event"]
+        parameters = {**_parameters(profile, groups, self.guard), "events": _events(effects), "prior": origin}
         return pack(self.name, panel, parameters)
 
 
-def _parameters(profile: Profile, guard: float) -> dict[str, Any]:
+def _parameters(profile: Profile, groups: Groups, guard: float) -> dict[str, Any]:
     """The artifact's parameters: effects to three decimals, stores' ratios to two, what all stores share once."""
     regions = profile.design.regions
-    count = len(profile.design.regional)
+    count = int(regions.max()) + 1
     prices, outage = profile.prices, profile.outage
     return {
         "level": _once(profile.level),
         "cap": _once(guard * profile.largest),
         "regions": regions.tolist() if count > 1 else [0],
-        "season": _seasons(profile),
+        "season": _seasons(groups["season"]),
         "store_weekday": None if profile.store_weekday is None else _digits(profile.store_weekday, 2),
-        "month": [_short(value) for value in profile.of_group("month").values()],
-        "regional_month": _by_region(profile.of_group("regional_month"), count),
-        "flags": _flags(profile, count),
+        "month": [_short(value) for value in groups["month"].values()],
+        "regional_month": _by_region(groups["regional_month"], count),
+        "flags": _flags(groups, profile.store_flags, count),
         "price": _short(profile.elasticity) if prices is not None else 0.0,
         "usual_price": _once(np.nan_to_num(prices.usual)) if prices is not None else [0.0],
         "last_price": _once(np.nan_to_num(prices.last)) if prices is not None else [0.0],
@@ -101,10 +104,10 @@ def _parameters(profile: Profile, guard: float) -> dict[str, Any]:
     }
 
 
-def _seasons(profile: Profile) -> dict[str, list[float]]:
+def _seasons(effects: Mapping[str, float]) -> dict[str, list[float]]:
     """Length of a season -> effect of each position."""
     seasons: dict[str, list[float]] = {}
-    for name, value in profile.of_group("season").items():
+    for name, value in effects.items():
         seasons.setdefault(name.split(":")[0], []).append(_short(value))
     return seasons
 
@@ -119,25 +122,24 @@ def _by_region(effects: Mapping[str, float], count: int) -> list[list[float]] | 
     ]
 
 
-def _flags(profile: Profile, count: int) -> dict[str, dict[str, Any]]:
+def _flags(groups: Groups, stores: Mapping[str, Floats], count: int) -> dict[str, dict[str, Any]]:
     """Flag -> effect by region, what the weekend adds, and the ratio of each store."""
-    own, weekend = profile.of_group("regional_flag"), profile.of_group("weekend")
+    own, weekend = groups["regional_flag"], groups["weekend"]
     return {
         name: {
             "region": _once([effect + own.get(f"{region}:{name}", 0.0) for region in range(count)], 3),
             "weekend": _short(weekend.get(name, 0.0)),
-            "store": _once(profile.store_flags[name], 2) if name in profile.store_flags else [1.0],
+            "store": _once(stores[name], 2) if name in stores else [1.0],
         }
-        for name, effect in profile.of_group("flag").items()
+        for name, effect in groups["flag"].items()
     }
 
 
-def _new_events(profile: Profile, prior: Prior | None, pooling: float) -> dict[str, float]:
+def _new_events(seen: Mapping[str, float], prior: Prior | None, pooling: float) -> dict[str, float]:
     """What the department says of events that the SKU has not seen yet: all that is known of its first Christmas."""
     if prior is None:
         return {}
     named = {key.partition("|")[2]: value for key, value in prior.coefficients.items() if key.startswith("event|")}
-    seen = profile.of_group("event")
     return {name: pooling * value for name, value in named.items() if name not in seen}
 
 

@@ -1,8 +1,7 @@
-"""A penalised Poisson regression on calendar, price and the levels known at the cutoff (scikit-learn)."""
+"""A penalised Poisson regression on calendar, price and the levels known at the cutoff."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -19,11 +18,14 @@ from include.skufleet.forecasting.candidates.direct import (
     look_back,
     name_effects,
 )
-from include.skufleet.forecasting.panel import Floats, Panel
+from include.skufleet.forecasting.newton import fit_poisson
+from include.skufleet.forecasting.panel import Dates, Floats, Frequency, Panel
 from include.skufleet.forecasting.scoring import harmonics
+from include.skufleet.forecasting.sharing import once_per_span
 
 MOST_ROWS = 12_000
 FEWEST_ROWS = 30
+LEAST_PENALTY = 1e-7  # per exposed unit: below it a step could not be solved for
 
 # Pseudo-units (times the dispersion) with which each group of coefficients is held at 0. Chosen by backtest; the level
 # at the cutoff already follows the year, so the year's waves are held hardest.
@@ -98,28 +100,19 @@ class PoissonRegression:
 
     def _solve(self, columns: Columns, past: Past) -> Weights:
         """Coefficient of each column; all 0 with too little to learn from."""
-        # Imported here: it takes seconds, and a process that only predicts never needs it.
-        from sklearn import config_context
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import PoissonRegressor
-
         nothing = dict.fromkeys(columns, 0.0)
         if not past.teaches(FEWEST_ROWS):
             return nothing
         used = past.used
         scale = np.array([(self.ridge * RIDGE[group]) ** -0.5 for group, _ in columns])
-        matrix = np.empty((len(columns), int(used.sum())))
-        for row, column in enumerate(columns.values()):
-            matrix[row] = np.broadcast_to(column, used.shape)[used]
-        matrix *= scale[:, None]
-        exposure, sold = past.offset[used], past.actual[used]
-        # scikit-learn divides the likelihood by the sum of weights: this alpha is one pseudo-unit per coefficient.
-        alpha = max(past.dispersion / float(exposure.sum()), 1e-7)
-        model = PoissonRegressor(alpha=alpha, fit_intercept=False, solver="newton-cholesky", tol=1e-4, max_iter=30)
-        with warnings.catch_warnings(), config_context(assume_finite=True, skip_parameter_validation=True):
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the last iterate of a penalised fit is still usable
-            model.fit(matrix.T, sold / exposure, sample_weight=exposure)
-        coefficients = model.coef_ * scale
+        matrix = np.empty((len(columns), *used.shape))
+        for row, (column, factor) in enumerate(zip(columns.values(), scale, strict=True)):
+            np.multiply(column, factor, out=matrix[row])
+        # Cells that do not count are left in place: nothing is expected of them, and nothing sold.
+        exposure, sold = np.where(used, past.offset, 0.0), np.where(used, past.actual, 0.0)
+        # One pseudo-unit per coefficient, the groups' factors being in the scale.
+        penalty = max(past.dispersion, LEAST_PENALTY * float(exposure.sum()))
+        coefficients = scale * fit_poisson(matrix.reshape(len(columns), -1), sold.ravel(), exposure.ravel(), penalty)
         if not np.isfinite(coefficients).all():
             return nothing
         return dict(zip(columns, coefficients.tolist(), strict=True))
@@ -135,6 +128,17 @@ def _multiply(columns: Columns, weights: Weights) -> Floats:
     return np.exp(np.clip(linear, -20.0, 20.0))
 
 
+@once_per_span
+def find_waves(dates: Dates, frequency: Frequency) -> Floats:
+    """The year's and the month's waves as columns (T, n), in the order of ``name_waves``."""
+    return np.stack(list(harmonics(dates, frequency).values()), axis=1)
+
+
+def name_waves(frequency: Frequency) -> list[str]:
+    """Names of the waves, as artifacts hold them."""
+    return list(harmonics(np.zeros(1, dtype="datetime64[D]"), frequency))
+
+
 def _make_columns(panel: Panel, past: Past) -> tuple[Columns, tuple[float, float]]:
     """The regression's columns over the targets, each broadcasting to (S, n), and the range of relative prices."""
     targets = past.targets
@@ -142,7 +146,8 @@ def _make_columns(panel: Panel, past: Past) -> tuple[Columns, tuple[float, float
     if panel.season_length <= 31:
         for position in range(panel.season_length):
             columns["season", str(position)] = (past.positions[targets] == position)[None, :] * 1.0
-    for name, wave in harmonics(panel.dates[targets], panel.frequency).items():
+    dates = panel.dates[targets]
+    for name, wave in zip(name_waves(panel.frequency), find_waves(dates, panel.frequency).T, strict=True):
         columns[name.split("_")[0], name] = wave[None, :]
     for name, values in panel.flags.items():
         columns["flag", name] = values[:, targets]

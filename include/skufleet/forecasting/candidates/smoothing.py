@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
-from include.skufleet.forecasting.levels import season_factors, season_positions, smooth_levels, weigh_by_loss
+from include.skufleet.forecasting.levels import find_season, smooth_levels, weigh_by_loss
 from include.skufleet.forecasting.panel import Floats, Frequency, Panel
+from include.skufleet.forecasting.sharing import once_per_panel
 
 HALF_LIVES: dict[Frequency, tuple[float, ...]] = {"D": (7.0, 14.0, 28.0, 56.0, 112.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
 LONGEST_HISTORY = 1095
@@ -36,14 +37,20 @@ class ExponentialSmoothing:
 
     def fit(self, panel: Panel) -> Fitted:
         """Fit factors, average the last levels; a store without known values gets level 0."""
-        units = panel.units[:, -LONGEST_HISTORY:]
-        positions = season_positions(panel.dates, panel.frequency, panel.season_length)[-LONGEST_HISTORY:]
-        season = season_factors(units, positions, panel.season_length)
         grid = self.half_lives or HALF_LIVES[panel.frequency]
-        last, loss = score_half_lives(units, season[:, positions], grid, lag=max(1, panel.horizon // 4))
+        last, loss = try_half_lives(panel, grid)
         weights = weigh_by_loss(loss)
         half_life = float(np.exp(weights @ np.log(grid)))
+        season = find_season(panel, LONGEST_HISTORY).factors
         return pack(self.name, panel, {"level": weights @ last, "season": season, "half_life": half_life})
+
+
+@once_per_panel
+def try_half_lives(panel: Panel, grid: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """``score_half_lives`` of the panel's last three years, deseasonalised."""
+    recent = slice(-LONGEST_HISTORY, None)
+    factors = find_season(panel, LONGEST_HISTORY).factors_at(recent)
+    return score_half_lives(panel.units[:, recent], factors, grid, lag=max(1, panel.horizon // 4))
 
 
 def score_half_lives(units: Floats, factors: Floats, grid: Sequence[float], *, lag: int) -> tuple[Floats, Floats]:

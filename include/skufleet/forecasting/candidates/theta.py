@@ -8,12 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
-from include.skufleet.forecasting.candidates.smoothing import (
-    HALF_LIVES,
-    LONGEST_HISTORY,
-    score_half_lives,
-)
-from include.skufleet.forecasting.levels import season_factors, season_positions, weigh_by_loss
+from include.skufleet.forecasting.candidates.smoothing import HALF_LIVES, LONGEST_HISTORY, try_half_lives
+from include.skufleet.forecasting.levels import find_season, weigh_by_loss
 from include.skufleet.forecasting.panel import Floats, Panel
 
 MOST_CHANGE = 0.5  # relative, over one horizon
@@ -41,22 +37,20 @@ class Theta:
 
     def fit(self, panel: Panel) -> Fitted:
         """Fit factors, levels and slopes; a store without known values gets level 0."""
-        units = panel.units[:, -LONGEST_HISTORY:]
-        positions = season_positions(panel.dates, panel.frequency, panel.season_length)[-LONGEST_HISTORY:]
-        season = season_factors(units, positions, panel.season_length)
-        factors = season[:, positions]
+        recent, season = slice(-LONGEST_HISTORY, None), find_season(panel, LONGEST_HISTORY)
+        units = panel.units[:, recent]
         grid = np.array(self.half_lives or HALF_LIVES[panel.frequency])
-        last, loss = score_half_lives(units, factors, tuple(grid), lag=max(1, panel.horizon // 4))
+        last, loss = try_half_lives(panel, tuple(grid.tolist()))
         weights = weigh_by_loss(loss)
 
         count = (~np.isnan(units)).sum(axis=1)
         alpha = (1.0 - 0.5 ** (1.0 / grid))[:, None]
         behind = weights @ ((1.0 - (1.0 - alpha) ** count) / alpha)  # periods by which the level lags the trend
-        drift = 0.5 * fit_slopes(units / factors)
+        drift = 0.5 * fit_slopes(units / season.factors_at(recent))
         level = np.maximum(weights @ last + drift * (behind - 1.0), 0.0)
         most = MOST_CHANGE / max(panel.horizon, 1)
         trend = np.clip(np.where(level > 0, drift / np.where(level > 0, level, 1.0), 0.0), -most, most)
-        return pack(self.name, panel, {"level": level, "season": season, "trend": trend})
+        return pack(self.name, panel, {"level": level, "season": season.factors, "trend": trend})
 
 
 def fit_slopes(values: Floats) -> Floats:

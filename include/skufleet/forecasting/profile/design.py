@@ -13,12 +13,15 @@ import numpy as np
 
 from include.skufleet.forecasting.calendar import Ints
 from include.skufleet.forecasting.levels import season_positions
-from include.skufleet.forecasting.panel import Bools, Dates, Floats, Panel
+from include.skufleet.forecasting.panel import Dates, Floats, Frequency, Panel
+from include.skufleet.forecasting.profile.occurrences import Occurrences, find_occurrences
 from include.skufleet.forecasting.scoring import is_weekend, month_waves
+from include.skufleet.forecasting.sharing import once_per_span
 
 MOST_REGIONS = 8
 LONGEST_SEASON = 31
 REGIONAL_WAVES = {"D": 4, "W": 2}
+LIMIT = 5.0  # of the linear predictor: a profile between 1/148 and 148
 
 # Pseudo-units, times the dispersion, with which each group of coefficients is held at its prior value.
 RIDGE: Mapping[str, float] = {
@@ -33,18 +36,33 @@ RIDGE: Mapping[str, float] = {
 
 Key = tuple[str, str]
 
+find_waves = once_per_span(month_waves)
+
+
+@once_per_span
+def find_weekends(dates: Dates, frequency: Frequency) -> Floats:  # noqa: ARG001 -- dates say it all
+    """1 on Saturdays and Sundays, else 0: (T,)."""
+    return is_weekend(dates) * 1.0
+
+
+@once_per_span
+def lay_out_common(dates: Dates, frequency: Frequency, seasons: tuple[int, ...]) -> Floats:
+    """The columns that all regions share, (T, p): a 1 for the position in each season, and the month's waves."""
+    positions = [season_positions(dates, frequency, length)[:, None] == np.arange(length) for length in seasons]
+    return np.concatenate([*positions, month_waves(dates, frequency)], axis=1, dtype=float)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """T periods in R regions; the linear predictor of region r is ``common @ b + regional[r] @ c``, plus events.
+    """T periods in R regions: the linear predictor of a region sums up common columns, its own, and events.
 
     Attributes:
         keys: (group, name) of each coefficient: first the common columns', then the regional, then the events'.
         ridge: one value per coefficient.
-        common: (T, p).
-        regional: R matrices (T, q).
-        events: (n, e), the rows of ``event_rows`` only, for an event is rare.
-        event_rows: (n,) periods with any event.
+        common: (T, p); where there is but one region, with its columns.
+        regional: R matrices (T, q) of what is not zero in the region; none where there is but one.
+        own: R times (q,) the coefficients of these columns.
+        events: which events fall on which periods.
         regions: (S,) region of each store.
     """
 
@@ -52,16 +70,27 @@ class Design:
     ridge: Floats
     common: Floats
     regional: tuple[Floats, ...]
-    events: Floats
-    event_rows: Ints
+    own: tuple[Ints, ...]
+    events: Occurrences
     regions: Ints
 
     def predict(self, coefficients: Floats) -> Floats:
         """The linear predictor of each region, (R, T)."""
-        p, q = self.common.shape[1], self.regional[0].shape[1]
-        shared = self.common @ coefficients[:p]
-        shared[self.event_rows] += self.events @ coefficients[p + q :]
-        return np.stack([shared + columns @ coefficients[p : p + q] for columns in self.regional])
+        linear = self.common @ coefficients[: self.common.shape[1]]
+        linear += self.events.spread(coefficients[self.first_event :])
+        if not self.regional:
+            return linear[None]
+        return np.stack([linear + part @ coefficients[own] for part, own in zip(self.regional, self.own, strict=True)])
+
+    def ratios(self, coefficients: Floats) -> Floats:
+        """The profile of each region, (R, T): exp of the linear predictor, kept between e^-5 and e^5."""
+        profile: Floats = np.exp(self.predict(coefficients).clip(-LIMIT, LIMIT))
+        return profile
+
+    @property
+    def first_event(self) -> int:
+        """The number of the first event's coefficient; all before it belong to columns."""
+        return len(self.keys) - self.events.count
 
 
 def make_design(panel: Panel, first: int = 0) -> Design:
@@ -71,30 +100,28 @@ def make_design(panel: Panel, first: int = 0) -> Design:
     season of another length gets columns of its own up to 31 positions. Regions beyond one also get flags and the
     month's waves of their own. An event that does not occur in these periods has no column.
     """
-    dates = panel.dates[first:]
+    dates, frequency = panel.dates[first:], panel.frequency
     regions, flags = group_stores(panel, first)
-    columns: dict[Key, Floats] = {}
-    season = 7 if panel.frequency == "D" else panel.season_length
-    for length in dict.fromkeys((season, panel.season_length)):
-        if 1 < length <= LONGEST_SEASON:
-            positions = season_positions(dates, panel.frequency, length)
-            for position in range(length):
-                columns["season", f"{length}:{position}"] = (positions == position) * 1.0
-    waves = month_waves(dates, panel.frequency)
-    columns |= {("month", str(number)): waves[:, number] for number in range(waves.shape[1])}
-    regional = _regional_columns(panel, dates, regions, flags, waves)
-    indicators = panel.indicators[:, first : panel.dates.size]
-    happened: Bools = np.asarray(indicators.any(axis=1))
-    rows = np.flatnonzero(indicators.any(axis=0))
-    seen = [("event", name) for name, once in zip(panel.events, happened, strict=True) if once]
-    keys = [*columns, *regional[0], *seen]
+    seasons = tuple(dict.fromkeys((7 if frequency == "D" else panel.season_length, panel.season_length)))
+    seasons = tuple(length for length in seasons if 1 < length <= LONGEST_SEASON)
+    common = lay_out_common(dates, frequency, seasons)
+    names = [("season", f"{length}:{position}") for length in seasons for position in range(length)]
+    names += [("month", str(number)) for number in range(common.shape[1] - len(names))]
+    regional = _regional_columns(dates, frequency, int(regions.max()) + 1, flags)
+    if len(regional) == 1:
+        (only,) = regional
+        names, common, regional = [*names, *only], np.column_stack([common, *only.values()]), []
+    names += [key for part in regional for key in part]  # what several regions have an effect of comes first in each
+    place = {key: number for number, key in enumerate(dict.fromkeys(names))}
+    happened, events = find_occurrences(panel.indicators[:, first : panel.dates.size])
+    keys = (*place, *(("event", panel.events[number]) for number in happened))
     return Design(
-        keys=tuple(keys),
+        keys=keys,
         ridge=np.array([RIDGE[group] for group, _ in keys]),
-        common=np.stack(list(columns.values()), axis=1),
-        regional=tuple(_stack(part, dates.size) for part in regional),
-        events=np.ascontiguousarray(indicators[happened][:, rows].T),
-        event_rows=rows,
+        common=common,
+        regional=tuple(np.column_stack(list(columns.values())) for columns in regional),
+        own=tuple(np.array([place[key] for key in columns], dtype=np.int64) for columns in regional),
+        events=events,
         regions=regions,
     )
 
@@ -109,8 +136,8 @@ def group_stores(panel: Panel, first: int = 0) -> tuple[Ints, dict[str, Floats]]
     stores = len(panel.stores)
     seen: dict[bytes, int] = {}
     regions = np.zeros(stores, dtype=np.int64)
-    for store in range(stores if flags else 0):
-        key = b"".join(np.ascontiguousarray(values[store]).tobytes() for values in flags.values())
+    for store in range(stores if flags and stores > 1 else 0):
+        key = b"".join(values[store].tobytes() for values in flags.values())
         regions[store] = seen.setdefault(key, len(seen))
     if len(seen) > MOST_REGIONS:
         return np.zeros(stores, dtype=np.int64), {name: values.mean(axis=0)[None] for name, values in flags.items()}
@@ -119,27 +146,19 @@ def group_stores(panel: Panel, first: int = 0) -> tuple[Ints, dict[str, Floats]]
 
 
 def _regional_columns(
-    panel: Panel, dates: Dates, regions: Ints, flags: Mapping[str, Floats], waves: Floats
+    dates: Dates, frequency: Frequency, count: int, flags: Mapping[str, Floats]
 ) -> list[dict[Key, Floats]]:
-    """Per region, the same columns: flags by the region's own calendar, and effects of one region alone."""
-    count = int(regions.max()) + 1
-    weekend = is_weekend(dates) * 1.0 if panel.frequency == "D" else None
+    """Per region: flags by the region's own calendar, whose effects all regions share, then effects of its own."""
     out: list[dict[Key, Floats]] = []
     for region in range(count):
         columns: dict[Key, Floats] = {}
         for name, values in flags.items():
             columns["flag", name] = values[region]
-            if weekend is not None:
-                columns["weekend", name] = values[region] * weekend
-        for other in range(count if count > 1 else 0):
-            here = float(other == region)
-            for name, values in flags.items():
-                columns["regional_flag", f"{other}:{name}"] = here * values[region]
-            for number in range(REGIONAL_WAVES[panel.frequency]):
-                columns["regional_month", f"{other}:{number}"] = here * waves[:, number]
+            if frequency == "D":
+                columns["weekend", name] = values[region] * find_weekends(dates, frequency)
+        if count > 1:
+            columns |= {("regional_flag", f"{region}:{name}"): values[region] for name, values in flags.items()}
+            waves = find_waves(dates, frequency)[:, : REGIONAL_WAVES[frequency]]
+            columns |= {("regional_month", f"{region}:{number}"): wave for number, wave in enumerate(waves.T)}
         out.append(columns)
     return out
-
-
-def _stack(columns: Mapping[Key, Floats], periods: int) -> Floats:
-    return np.stack(list(columns.values()), axis=1) if columns else np.zeros((periods, 0))

@@ -13,8 +13,8 @@ import numpy as np
 from include.skufleet.forecasting.levels import around, season_positions
 from include.skufleet.forecasting.panel import Bools, Floats, Panel
 from include.skufleet.forecasting.profile import terms
-from include.skufleet.forecasting.profile.design import Design, Key, make_design
-from include.skufleet.forecasting.profile.solving import LIMIT, dispersion, expect, solve
+from include.skufleet.forecasting.profile.design import RIDGE, Design, Key, make_design
+from include.skufleet.forecasting.profile.solving import dispersion, solve
 
 HISTORY = {"D": 1900, "W": 520}
 RECENT = {"D": 728, "W": 156}  # periods from which a store's own ratios are learned
@@ -67,13 +67,12 @@ class Profile:
     outage: terms.Outage
     largest: Floats
 
-    def of_group(self, group: str) -> dict[str, float]:
-        """The coefficients of one group by name."""
-        return {
-            name: float(value)
-            for (kind, name), value in zip(self.design.keys, self.coefficients, strict=True)
-            if kind == group
-        }
+    def by_group(self) -> dict[str, dict[str, float]]:
+        """Group -> name -> coefficient; a group without coefficients is empty."""
+        groups: dict[str, dict[str, float]] = {group: {} for group in RIDGE}
+        for (group, name), value in zip(self.design.keys, self.coefficients.tolist(), strict=True):
+            groups[group][name] = value
+        return groups
 
 
 def fit_profile(panel: Panel, settings: FitSettings) -> Profile:
@@ -97,42 +96,54 @@ class _Fit:
         self.known: Bools = ~np.isnan(units) & ~panel.closed[self.first : panel.dates.size]
         self.units = np.where(self.known, units, 0.0)
         self.design = make_design(panel, self.first)
+        self.members = (self.design.regions == np.arange(self.design.regions.max() + 1)[:, None]) * 1.0  # (R, S)
         self.prices = terms.read_prices(panel, self.first, PRICE_HALF_LIFE[panel.frequency])
-        self.elasticity = settings.elasticity if self.prices is not None else 0.0
         self.prior = settings.pooling * prior_coefficients(panel, self.design.keys)
         self.coefficients, self.spread = self.prior, 1.0
+        self.profile = self.design.ratios(self.prior)  # of the regions
         self.smooth = np.zeros(self.units.shape)  # level of each store, smoothed to both sides
         self.ratios = np.ones(self.units.shape)  # of the stores
         self.store_weekday: Floats | None = None
         self.store_flags: dict[str, Floats] = {}
+        self.elasticity = 0.0
+        self.price: Floats | float = 1.0  # the effect of prices, (S, T)
+        if self.prices is not None:
+            self._set_elasticity(self.prices, settings.elasticity)
 
     def regression(self) -> None:
         """The calendar's effects, the smooth level and the elasticity; each needs the others, hence rounds."""
         half_life = OFFSET_HALF_LIFE[self.frequency]
-        actual = self._by_region(self.units)
+        actual, sold = self.members @ self.units, around(self.units, half_life)
         for steps in NEWTON_STEPS:
-            expected = self._mask(self._calendar() * self._price())
-            self.smooth = terms.divide(around(self.units, half_life), around(expected, half_life))
-            offset = self._by_region(self._mask(self.smooth * self._price()))
-            self.spread = dispersion(actual, expect(offset, self.design.predict(self.coefficients)))
-            self.coefficients = solve(
+            self.smooth = terms.divide(sold, around(self._mask(self._calendar() * self.price), half_life))
+            offset = self.members @ self._mask(self.smooth * self.price)
+            self.spread = dispersion(actual, offset * self.profile)
+            self.coefficients, self.profile = solve(
                 actual,
                 offset,
                 self.design,
                 start=self.coefficients,
+                ratios=self.profile,
                 prior=self.prior,
                 penalty=self.design.ridge * self.settings.ridge * self.spread,
                 steps=steps,
             )
             if self.prices is not None:
-                self.elasticity = terms.fit_elasticity(
-                    self.units,
-                    self._mask(self.smooth * self._calendar()),
-                    self.prices.relative,
-                    prior=self.settings.elasticity,
-                    weight=self.settings.elasticity_weight * self.spread,
-                    start=self.elasticity,
-                )
+                self._fit_elasticity(self.prices)
+
+    def _fit_elasticity(self, prices: terms.PriceHistory) -> None:
+        found = terms.fit_elasticity(
+            self.units,
+            self._mask(self.smooth * self._calendar()),
+            prices.relative,
+            prior=self.settings.elasticity,
+            weight=self.settings.elasticity_weight * self.spread,
+            start=self.elasticity,
+        )
+        self._set_elasticity(prices, found)
+
+    def _set_elasticity(self, prices: terms.PriceHistory, elasticity: float) -> None:
+        self.elasticity, self.price = elasticity, terms.price_effect(prices.relative, elasticity)
 
     def store_ratios(self) -> None:
         """What a store's weekdays and flags sell of what the common profile expects, in the last periods."""
@@ -140,7 +151,7 @@ class _Fit:
             return
         pseudo = self.settings.store_pseudo_units * self.spread
         recent = slice(max(0, self.units.shape[1] - RECENT[self.frequency]), None)
-        units, base = self.units[:, recent], self._mask(self.smooth * self._calendar() * self._price())[:, recent]
+        units, base = self.units[:, recent], self._mask(self.smooth * self._calendar() * self.price)[:, recent]
         if self.frequency == "D":
             positions = season_positions(self.panel.dates[self.first :], "D", 7)
             self.store_weekday = terms.store_season(units, base, positions[recent], 7, pseudo)
@@ -153,9 +164,10 @@ class _Fit:
 
     def finish(self) -> Profile:
         """Levels and what follows from them, with everything else known."""
-        half_lives, block = self.settings.half_lives, YEAR_BLOCK[self.frequency]
-        expected = self._mask(self._calendar() * self.ratios * self._price())
-        level = terms.mix_levels(self.units, expected, half_lives, lag=max(1, self.panel.horizon // 4))
+        block, horizon = YEAR_BLOCK[self.frequency], self.panel.horizon
+        expected = self._mask(self._calendar() * self.ratios * self.price)
+        sums = terms.add_up(self.units, expected, self.settings.half_lives)
+        level = terms.mix_levels(self.units, expected, sums, lag=max(1, horizon // 4))
         return Profile(
             design=self.design,
             coefficients=self.coefficients,
@@ -166,17 +178,10 @@ class _Fit:
             elasticity=self.elasticity,
             prices=self.prices,
             year=terms.year_ago(
-                self.units.sum(axis=0),
-                (expected * level[:, None]).sum(axis=0),
-                half_lives,
-                block=block,
-                horizon=max(self.panel.horizon, 1),
-                spread=self.spread,
+                self.units, expected, level, sums, block=block, horizon=max(horizon, 1), spread=self.spread
             ),
             year_block=block,
-            outage=terms.find_outages(
-                self.units, expected, half_lives, self.spread, terms.OUTAGE_PERIODS[self.frequency]
-            ),
+            outage=terms.find_outages(self.units, expected, sums, self.spread, terms.OUTAGE_PERIODS[self.frequency]),
             largest=self._largest(),
         )
 
@@ -189,20 +194,10 @@ class _Fit:
 
     def _calendar(self) -> Floats:
         """The calendar profile of each store's region, (S, T)."""
-        profile: Floats = np.exp(np.clip(self.design.predict(self.coefficients), -LIMIT, LIMIT))[self.design.regions]
-        return profile
-
-    def _price(self) -> Floats | float:
-        """The effect of prices, (S, T) or 1."""
-        return 1.0 if self.prices is None else terms.price_effect(self.prices.relative, self.elasticity)
+        return self.profile[self.design.regions]
 
     def _mask(self, values: Floats) -> Floats:
         return np.where(self.known, values, 0.0)
-
-    def _by_region(self, values: Floats) -> Floats:
-        """(S, T) to (R, T)."""
-        count = len(self.design.regional)
-        return np.stack([values[self.design.regions == region].sum(axis=0) for region in range(count)])
 
 
 def _first_period(panel: Panel) -> int:

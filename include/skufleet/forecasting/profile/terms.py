@@ -35,7 +35,22 @@ def divide(above: Floats, below: Floats) -> Floats:
     return np.where(valid, above / np.where(valid, below, 1.0), 0.0)
 
 
-def mix_levels(units: Floats, expected: Floats, half_lives: Sequence[float], lag: int) -> Floats:
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Exponentially weighted sums after each period, for G half-lives: of units and of expectations, (G, S, T) each."""
+
+    units: Floats
+    expected: Floats
+
+
+def add_up(units: Floats, expected: Floats, half_lives: Sequence[float]) -> Sums:
+    """The sums that levels are ratios of."""
+    both = np.concatenate([units, expected])
+    sums = np.stack([decay(both, value) for value in half_lives])
+    return Sums(sums[:, : len(units)], sums[:, len(units) :])
+
+
+def mix_levels(units: Floats, expected: Floats, sums: Sums, lag: int) -> Floats:
     """Level of each store (S,): a mean over half-lives of weighted units over weighted expectation.
 
     A half-life weighs by how well its levels, of all stores, forecast ``lag`` periods ahead over the last year
@@ -43,30 +58,22 @@ def mix_levels(units: Floats, expected: Floats, half_lives: Sequence[float], lag
     known periods leans on the mean of the stores' levels, the more the shorter it is known: a store opened yesterday
     starts with what the others sell.
     """
-    sums, loss, periods = [], np.zeros(len(half_lives)), expected.shape[1]
+    periods = expected.shape[1]
     lag = min(lag, periods)  # what is known for less than that cannot be forecast from itself: all weigh the same
     recent = slice(max(lag, periods - YEAR), None)
     later = slice(recent.start - lag, periods - lag)
-    for row, value in enumerate(half_lives):
-        above, below = decay(units, value), decay(expected, value)
-        sums.append((above[:, -1], below[:, -1]))
-        errors = divide(above[:, later], below[:, later]) * expected[:, recent] - units[:, recent]
-        loss[row] = np.square(errors).sum()
+    levels = divide(sums.units[:, :, later], sums.expected[:, :, later])
+    loss = np.square(levels * expected[:, recent] - units[:, recent]).sum(axis=(1, 2))
     weights = TRUST * weigh_by_loss(loss) + (1.0 - TRUST) / loss.size
+    above, below = sums.units[:, :, -1], sums.expected[:, :, -1]
     known = np.asarray((expected > 0).sum(axis=1), dtype=float)
-    alone = _weighted(weights, [divide(above, below) for above, below in sums])
-    lean = LEAN_PERIODS * np.clip(1.0 - known / SHORT_HISTORY, 0.0, 1.0)
-    if not lean.any() or not (known > 0).any():
+    alone: Floats = weights @ divide(above, below)
+    lean = LEAN_PERIODS * (1.0 - known / SHORT_HISTORY).clip(0.0, 1.0)
+    if not lean.any() or not known.any():
         return alone
     usual = float((alone * known).sum() / known.sum())
     typical = divide(expected.sum(axis=1), known) * lean
-    leaning = _weighted(weights, [divide(above + typical * usual, below + typical) for above, below in sums])
-    return np.where((lean > 0) & (known > 0), leaning, alone)
-
-
-def _weighted(weights: Floats, levels: Sequence[Floats]) -> Floats:
-    mean: Floats = weights @ np.stack(levels)
-    return mean
+    return np.where((lean > 0) & (known > 0), weights @ divide(above + typical * usual, below + typical), alone)
 
 
 def store_season(units: Floats, expected: Floats, positions: Ints, length: int, pseudo_units: float) -> Floats:
@@ -117,7 +124,7 @@ def read_prices(panel: Panel, first: int, half_life: float) -> PriceHistory | No
 
 def price_effect(relative: Floats, elasticity: float) -> Floats:
     """Factor on the units at a log relative price."""
-    effect: Floats = np.exp(np.clip(elasticity * relative, -PRICE_RANGE, PRICE_RANGE))
+    effect: Floats = np.exp((elasticity * relative).clip(-PRICE_RANGE, PRICE_RANGE))
     return effect
 
 
@@ -135,7 +142,7 @@ def fit_elasticity(
 
 
 def year_ago(
-    units: Floats, expected: Floats, half_lives: Sequence[float], *, block: int, horizon: int, spread: float
+    units: Floats, expected: Floats, level: Floats, sums: Sums, *, block: int, horizon: int, spread: float
 ) -> Floats:
     """Factor on the level in each block of the horizon, from how demand moved at this time in earlier years.
 
@@ -145,9 +152,10 @@ def year_ago(
     origin, weighted by precision, that leans on a small power where the past says little.
 
     Args:
-        units: (T,) of all stores.
-        expected: (T,) what the profile expects of them at constant levels.
-        half_lives: of the level.
+        units: (S, T).
+        expected: (S, T) what the profile expects at a level of 1.
+        level: (S,) of the stores, taken for constant.
+        sums: of both.
         block: periods in a block.
         horizon: periods to forecast.
         spread: dispersion of the units.
@@ -155,22 +163,21 @@ def year_ago(
     Returns:
         (blocks of the horizon,) factors, all 1 with less than 15 blocks of history.
     """
-    ahead = -(-horizon // block)
-    count = units.size // block
-    ones = np.ones(ahead)
-    if count < YEAR_BLOCKS + 2 or expected.sum() <= 0:
-        return ones
-    scale = max(float(units.sum() / expected.sum()), 1e-12)
+    ahead, count = -(-horizon // block), units.shape[1] // block
+    sold, due = units.sum(axis=0), level @ expected
+    if count < YEAR_BLOCKS + 2 or due.sum() <= 0:
+        return np.ones(ahead)
+    scale = max(float(sold.sum() / due.sum()), 1e-12)
     size = count * block
-    sold, due = (values[-size:].reshape(count, block).sum(axis=1) for values in (units, expected * scale))
+    sold, due = (values[-size:].reshape(count, block).sum(axis=1) for values in (sold, due * scale))
     noise = max(spread, 1e-9)
     blocks = np.log((sold + 20.0 * noise) / (due + 20.0 * noise))
-    ends = units.size - size - 1 + block * np.arange(1, count + 1)
-    level = np.mean([divide(decay(units, value), decay(expected * scale, value))[ends] for value in half_lives], axis=0)
-    level = np.log(np.clip(level, 0.05, 20.0))
+    ends = slice(units.shape[1] - size - 1 + block, None, block)
+    known = divide(sums.units[:, :, ends].sum(axis=1), scale * (level @ sums.expected[:, :, ends])).mean(axis=0)
+    known = np.log(known.clip(0.05, 20.0))
     moves = np.full((count, ahead), np.nan)  # after block b, the movement of block b + 1 + j
     for lead in range(min(ahead, count - 1)):
-        moves[: count - 1 - lead, lead] = blocks[1 + lead :] - level[: count - 1 - lead]
+        moves[: count - 1 - lead, lead] = blocks[1 + lead :] - known[: count - 1 - lead]
     usual = _average_years(moves)
     weights = 1.0 / (2.0 * noise / np.maximum(due, 1e-9) + TREND_VARIANCE)
     both = ~np.isnan(usual) & ~np.isnan(moves)
@@ -191,12 +198,6 @@ def _average_years(moves: Floats) -> Floats:
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
-def _mean_level(units: Floats, expected: Floats, half_lives: Sequence[float]) -> float:
-    """The level that one store's (T,) units end with."""
-    ratios = [divide(decay(units, value)[-1:], decay(expected, value)[-1:])[0] for value in half_lives]
-    return float(np.mean(ratios))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Outage:
     """Stores that may have run out, or given the SKU up, when the data end: each (S,).
@@ -212,7 +213,7 @@ class Outage:
     rate: Floats
 
 
-def find_outages(units: Floats, expected: Floats, half_lives: Sequence[float], spread: float, shortest: int) -> Outage:
+def find_outages(units: Floats, expected: Floats, sums: Sums, spread: float, shortest: int) -> Outage:
     """Judge the silence that each store ends with, once it is ``shortest`` periods long.
 
     The chance grows with the units that would have been sold in the silence at the level before it; the longer a
@@ -224,13 +225,13 @@ def find_outages(units: Floats, expected: Floats, half_lives: Sequence[float], s
     chance, gain, rate = np.zeros(stores), np.ones(stores), np.zeros(stores)
     sold = units > 0
     last = np.where(sold.any(axis=1), periods - 1 - sold[:, ::-1].argmax(axis=1), -1)
-    silence = periods - 1 - last
-    for store in np.flatnonzero((last >= 0) & (silence >= shortest)):
-        before = slice(0, int(last[store]) + 1)
-        level = _mean_level(units[store, before], expected[store, before], half_lives)
-        now = _mean_level(units[store], expected[store], half_lives)
-        missed = level * float(expected[store, int(last[store]) + 1 :].sum()) / max(spread, 1e-9)
-        chance[store] = 1.0 / (1.0 + np.exp(-0.7 * (missed - 3.0)))
-        gain[store] = level / now if now > 0 else 1.0
-        rate[store] = min(0.3, 0.6 / float(silence[store]))
+    silent = np.flatnonzero((last >= 0) & (periods - 1 - last >= shortest))
+    end = last[silent]
+    before = divide(sums.units[:, silent, end], sums.expected[:, silent, end]).mean(axis=0)
+    now = divide(sums.units[:, silent, -1], sums.expected[:, silent, -1]).mean(axis=0)
+    due = np.where(np.arange(periods) > end[:, None], expected[silent], 0.0).sum(axis=1)
+    missed = before * due / max(spread, 1e-9)
+    chance[silent] = 1.0 / (1.0 + np.exp(-0.7 * (missed - 3.0)))
+    gain[silent] = np.where(now > 0, before / np.where(now > 0, now, 1.0), 1.0)
+    rate[silent] = np.minimum(0.3, 0.6 / (periods - 1 - end))
     return Outage(np.where(chance < 0.15, 0.0, chance), gain, rate)
