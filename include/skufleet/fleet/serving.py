@@ -13,17 +13,17 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from include.skufleet.config import Catalogue
 from include.skufleet.errors import ArtifactError, PermanentError
 from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.clients import Clients
-from include.skufleet.fleet.inputs import active_stores, model_inputs
+from include.skufleet.fleet.inputs import active_stores
 from include.skufleet.fleet.outcomes import SkuOutcome
-from include.skufleet.forecasting.candidates import restore
+from include.skufleet.forecasting.candidates import forecast_panel, restore
 from include.skufleet.forecasting.evaluation import fall_back
-from include.skufleet.forecasting.panel import Panel
-from include.skufleet.forecasting.scoring import predict
+from include.skufleet.forecasting.panel import Floats, Panel
 
 log = logging.getLogger(__name__)
 
@@ -136,35 +136,41 @@ def forecast_sku(
     stores = active_stores(panel, catalogue.validation.inactive_after)
     if not stores:
         return None
-    asked = model_inputs(panel, stores)
-    known = np.zeros(len(asked), dtype=bool)
-    if serving is not None and artifact is not None:
-        known = asked["store"].isin(artifact["stores"]).to_numpy()
-    names = ("y_hat", *bound_columns(catalogue))
-    columns: dict[str, Any] = {name: asked[name].to_numpy() for name in ("sku", "store", "date")}
-    columns |= {name: np.full(len(asked), np.nan) for name in names}
-    if known.any() and artifact is not None:
-        _fill(columns, known, predict(artifact, asked[known]), names)
-    if not known.all():
-        _fill(columns, ~known, _fall_back(panel, asked[~known], catalogue), names)
+    known = set() if serving is None or artifact is None else set(artifact["stores"])
+    by_model = [position for position in stores if panel.stores[position] in known]
+    others = [position for position in stores if panel.stores[position] not in known]
+    values = {name: np.full((len(stores), panel.horizon), np.nan) for name in ("y_hat", *bound_columns(catalogue))}
+    answered = np.isin(stores, by_model)
+    if by_model and artifact is not None:
+        _fill(values, answered, *forecast_panel(artifact, panel, by_model))
+    if others:
+        _fill(values, ~answered, *_fall_back(panel, catalogue, others))
     name, version, by = (serving.name, serving.version, serving.served_by) if serving else ("", 0, "fallback")
-    columns["model_name"] = np.where(known, name, "")
-    columns["model_version"] = np.where(known, version, 0)
-    columns["served_by"] = np.where(known, by, "fallback")
-    return pd.DataFrame(columns)
+    repeated = np.repeat(answered, panel.horizon)
+    return pd.DataFrame(
+        {
+            "sku": panel.sku,
+            "store": np.repeat([panel.stores[position] for position in stores], panel.horizon),
+            "date": np.tile(panel.future.dates.astype("datetime64[s]"), len(stores)),
+            **{column: forecast.reshape(-1) for column, forecast in values.items()},
+            "model_name": np.where(repeated, name, ""),
+            "model_version": np.where(repeated, version, 0),
+            "served_by": np.where(repeated, by, "fallback"),
+        }
+    )
 
 
-def _fill(columns: dict[str, Any], where: Any, answer: pd.DataFrame, names: Sequence[str]) -> None:
-    for name in names:
-        if name in answer:
-            columns[name][where] = answer[name].to_numpy(dtype=float)
+def _fill(values: Mapping[str, Floats], rows: NDArray[np.bool_], y_hat: Floats, bounds: Mapping[str, Floats]) -> None:
+    """Write the answers for some stores; a bound of a level that the model does not have stays unknown."""
+    for name, forecast in {"y_hat": y_hat, **bounds}.items():
+        if name in values:
+            values[name][rows] = forecast
 
 
-def _fall_back(panel: Panel, asked: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+def _fall_back(panel: Panel, catalogue: Catalogue, stores: Sequence[int]) -> tuple[Floats, Mapping[str, Floats]]:
     """The fallback's answer; zero without bounds where even that fails: the chunk must go on."""
     try:
-        answer: pd.DataFrame = predict(fall_back(panel, catalogue).artifact, asked)
+        return forecast_panel(fall_back(panel, catalogue).artifact, panel, stores)
     except Exception:
         log.warning("SKU %r: the fallback failed, its forecast is zero", panel.sku, exc_info=True)
-        answer = pd.DataFrame({"y_hat": 0.0}, index=asked.index)
-    return answer
+        return np.zeros((len(stores), panel.horizon)), {}
