@@ -167,7 +167,7 @@ import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "dags")!r}, {str(ROOT / "plugins")!r}]
 import airflow, airflow.sdk, airflow.providers.standard.decorators.python, airflow.plugins_manager
 before = set(sys.modules)
-import retrain, search, catalogues, skufleet_pages
+import retrain, search, catalogues, skufleet_pages, skufleet_warm
 print(sorted({{name.split('.')[0] for name in set(sys.modules) - before}}))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
