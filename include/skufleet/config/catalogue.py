@@ -120,7 +120,7 @@ class Fleet(Model):
     Attributes:
         buckets: partitions of the history table; it cannot change once the table exists.
         chunks: upper limit on the mapped tasks of a run.
-        rows_per_chunk: series times periods of a task at the most, which bounds its memory.
+        rows_per_chunk: series times periods of a task at the most, give or take a quarter, which bounds its memory.
         skus_per_chunk: SKUs aimed at per task; ``None``: decided by what the SKUs took last time, and by the slots.
         max_age: days after which a SKU is trained again although nothing is new.
     """

@@ -6,14 +6,15 @@ balanced. Pure: no I/O.
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 PIECES_PER_CHUNK = 4
 """A bucket is cut into pieces of at most a quarter of a chunk: coarse enough to read little, fine enough to balance."""
+ROOM = 1 + 1 / PIECES_PER_CHUNK
+"""How far above the rows that it should have at the most a chunk may get, so that pieces go where time is left."""
 SECONDS_PER_SKU, SECONDS_PER_1000_ROWS = 0.03, 0.003
 """What a SKU takes where none was ever measured; only the proportion between SKUs matters."""
 SECONDS_PER_CHUNK = 240.0
@@ -23,7 +24,7 @@ LEAST_SECONDS = 5.0
 FORECAST_SECONDS = 0.005
 """What a SKU takes that is not trained again, only asked for forecasts of another date."""
 REGISTRATION_SECONDS = 0.03
-"""Per SKU, for its registration and its forecasts, on top of what its training was measured to take."""
+"""Per SKU that is trained, for its registration and its forecasts, on top of what its training was measured to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Limits:
     Attributes:
         slots: tasks that can run at the same time.
         chunks: the largest number of chunks.
-        rows: the most rows of a chunk, which bounds the memory of its task; a single SKU may have more.
+        rows: the most rows that chunks have on average, which bounds the memory of their tasks: none has more than a
+            quarter above, but for a single SKU.
         skus: SKUs aimed at; ``None``: decided by slots and time.
     """
 
@@ -76,20 +78,22 @@ class Limits:
     skus: int | None = None
 
 
-def estimate_seconds(planned: Sequence[PlannedSku], measured: Mapping[str, float]) -> list[PlannedSku]:
+def estimate_seconds(
+    planned: Sequence[PlannedSku], measured: Mapping[str, float], unchanged: Collection[str] = ()
+) -> list[PlannedSku]:
     """The SKUs with what each is expected to take: what it took last time, else by its rows like the others.
 
     Args:
         planned: the SKUs.
         measured: SKU -> seconds that its last training took; what is missing, zero or not finite is not known.
+        unchanged: those that are not trained again, only asked for forecasts.
     """
     known = {sku: seconds for sku, seconds in measured.items() if math.isfinite(seconds) and seconds > 0}
     nominal = {item.sku: SECONDS_PER_SKU + SECONDS_PER_1000_ROWS * item.rows / 1000 for item in planned}
     ratios = [known[sku] / seconds for sku, seconds in nominal.items() if sku in known]
     rate = median(ratios) if ratios else 1.0
-    return [
-        replace(item, seconds=known.get(item.sku, nominal[item.sku] * rate) + REGISTRATION_SECONDS) for item in planned
-    ]
+    trained = {sku: known.get(sku, seconds * rate) + REGISTRATION_SECONDS for sku, seconds in nominal.items()}
+    return [replace(item, seconds=FORECAST_SECONDS if item.sku in unchanged else trained[item.sku]) for item in planned]
 
 
 def count_chunks(planned: Sequence[PlannedSku], limits: Limits) -> int:
@@ -110,7 +114,9 @@ def count_chunks(planned: Sequence[PlannedSku], limits: Limits) -> int:
 def pack_chunks(planned: Sequence[PlannedSku], limits: Limits) -> tuple[Chunk, ...]:
     """Pack SKUs into chunks: buckets are cut into pieces, pieces go to the cheapest chunk, dearest piece first.
 
-    Longest-processing-time-first scheduling (Graham, 1969, "Bounds on multiprocessing timing anomalies").
+    Longest-processing-time-first scheduling (Graham, 1969, "Bounds on multiprocessing timing anomalies"), with room for
+    so many rows in each chunk: SKUs that take little time may have as many rows as others. What has no room anywhere
+    gets a chunk of its own, or, at the limit on chunks, goes where the fewest rows are.
 
     Args:
         planned: the SKUs with their seconds; each appears once.
@@ -122,34 +128,52 @@ def pack_chunks(planned: Sequence[PlannedSku], limits: Limits) -> tuple[Chunk, .
     if not planned:
         return ()
     count = count_chunks(planned, limits)
-    total = sum(item.seconds for item in planned)
-    pieces = _cut_buckets(planned, size=total / count / PIECES_PER_CHUNK)
-    loads = [(0.0, index) for index in range(count)]
-    assigned: list[list[PlannedSku]] = [[] for _ in range(count)]
-    for piece in sorted(pieces, key=lambda items: (-sum(item.seconds for item in items), items[0].sku)):
-        load, index = heapq.heappop(loads)
-        assigned[index].extend(piece)
-        heapq.heappush(loads, (load + sum(item.seconds for item in piece), index))
+    seconds = sum(item.seconds for item in planned) / count / PIECES_PER_CHUNK
+    pieces = _cut_buckets(planned, seconds, limits.rows / PIECES_PER_CHUNK)
+    assigned = _assign(pieces, count, limits)
     # The longest first: what begins last, and keeps everybody waiting, is then short.
-    filled = sorted(filter(None, assigned), key=lambda items: (-sum(item.seconds for item in items), items[0].sku))
+    filled = sorted(filter(None, assigned), key=_longest_first)
     return tuple(_to_chunk(number, items) for number, items in enumerate(filled))
 
 
-def _cut_buckets(planned: Sequence[PlannedSku], size: float) -> list[list[PlannedSku]]:
-    """Each bucket's SKUs in order, cut wherever a piece would grow beyond ``size``."""
+def _cut_buckets(planned: Sequence[PlannedSku], seconds: float, rows: float) -> list[list[PlannedSku]]:
+    """Each bucket's SKUs in order, cut wherever a piece would grow beyond so many seconds or rows."""
     by_bucket: dict[int, list[PlannedSku]] = {}
     for item in sorted(planned, key=lambda item: (item.bucket, item.sku)):
         by_bucket.setdefault(item.bucket, []).append(item)
     pieces: list[list[PlannedSku]] = []
     for items in by_bucket.values():
-        load = math.inf
+        load, size = math.inf, 0
         for item in items:
-            if load + item.seconds > size:
+            if load + item.seconds > seconds or size + item.rows > rows:
                 pieces.append([])
-                load = 0.0
+                load, size = 0.0, 0
             pieces[-1].append(item)
-            load += item.seconds
+            load, size = load + item.seconds, size + item.rows
     return pieces
+
+
+def _longest_first(items: Sequence[PlannedSku]) -> tuple[float, str]:
+    return -sum(item.seconds for item in items), items[0].sku
+
+
+def _assign(pieces: Sequence[list[PlannedSku]], count: int, limits: Limits) -> list[list[PlannedSku]]:
+    """Each piece, the longest first, to the chunk with the fewest seconds that has room for its rows."""
+    assigned: list[list[PlannedSku]] = [[] for _ in range(count)]
+    seconds, rows = [0.0] * count, [0] * count
+    for piece in sorted(pieces, key=_longest_first):
+        size = sum(item.rows for item in piece)
+        fits = [index for index in range(len(rows)) if not assigned[index] or rows[index] + size <= ROOM * limits.rows]
+        if not fits and len(assigned) < limits.chunks:
+            fits = [len(assigned)]
+            assigned.append([])
+            seconds.append(0.0)
+            rows.append(0)
+        index = min(fits, key=seconds.__getitem__) if fits else min(range(len(rows)), key=rows.__getitem__)
+        assigned[index].extend(piece)
+        seconds[index] += sum(item.seconds for item in piece)
+        rows[index] += size
+    return assigned
 
 
 def _to_chunk(number: int, items: Sequence[PlannedSku]) -> Chunk:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.changes import Before, Changes, find_changes
-from include.skufleet.fleet.chunks import FORECAST_SECONDS, Chunk, Limits, balance, estimate_seconds, pack_chunks
+from include.skufleet.fleet.chunks import Chunk, Limits, balance, estimate_seconds, pack_chunks
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.fingerprints import digest_shared, fingerprint_skus
 from include.skufleet.fleet.outcomes import SkuOutcome, to_frame, to_json
@@ -48,7 +48,8 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
     changes = _find_changes(clients, catalogue, run, ingested, selection, states, fingerprints, standing)
     handed_out = {*changes.train, *changes.forecast}
     planned = [item for item in selection.planned if item.sku in handed_out]
-    chunks = pack_chunks(estimate_seconds(planned, _measured(changes, standing)), _limits(clients, catalogue))
+    estimated = estimate_seconds(planned, _measured(standing), changes.forecast)
+    chunks = pack_chunks(estimated, _limits(clients, catalogue))
     left_out = [*selection.left_out, *changes.carried.values()]
     known = _Known(run, selection, states, fingerprints, changes)
     for chunk in chunks:
@@ -105,11 +106,10 @@ def _find_changes(
     return find_changes(skus, fingerprints, before, catalogue, run.as_of)
 
 
-def _measured(changes: Changes, standing: pd.DataFrame) -> dict[str, float]:
-    """SKU -> seconds that its last training took; next to nothing where only a forecast is wanted."""
+def _measured(standing: pd.DataFrame) -> dict[str, float]:
+    """SKU -> seconds that its last training took."""
     took = standing[standing["outcome"] == "trained"]
-    known = dict(zip(map(str, took["sku"]), took["seconds"], strict=True))
-    return known | dict.fromkeys(changes.forecast, FORECAST_SECONDS)
+    return dict(zip(map(str, took["sku"]), took["seconds"], strict=True))
 
 
 def _limits(clients: Clients, catalogue: Catalogue) -> Limits:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.skufleet.fleet.chunks import (
+    FORECAST_SECONDS,
     REGISTRATION_SECONDS,
     SECONDS_PER_CHUNK,
     Limits,
@@ -91,6 +92,36 @@ def test_the_rows_of_a_chunk_bound_its_memory() -> None:
     assert max(chunk.rows for chunk in chunks) <= 1_500_000
 
 
+@given(fleets, limits)
+def test_no_chunk_has_more_rows_than_allowed_unless_one_sku_has_or_there_may_be_no_more_chunks(
+    planned: list[PlannedSku], limits: Limits
+) -> None:
+    chunks = pack_chunks(planned, limits)
+    if len(chunks) < limits.chunks:
+        assert all(chunk.rows <= 1.25 * limits.rows or len(chunk.skus) == 1 for chunk in chunks)
+
+
+@given(fleets, st.integers(1, 16))
+def test_no_chunk_is_more_than_a_quarter_longer_than_the_mean_unless_a_sku_is(
+    planned: list[PlannedSku], slots: int
+) -> None:
+    """Longest first, no piece is longer than a quarter of the mean: the last one put on top cannot do more harm."""
+    chunks = pack_chunks(planned, limit(slots, rows=10**9))
+    if chunks:
+        mean = sum(item.seconds for item in planned) / count_chunks(planned, limit(slots, rows=10**9))
+        longest = max(item.seconds for item in planned)
+        assert chunks[0].seconds <= mean + max(mean / 4, longest) + 1e-9
+
+
+def test_skus_that_take_no_time_do_not_all_end_in_one_chunk() -> None:
+    """A day on which nine SKUs in ten have nothing new: their rows take memory all the same."""
+    planned = [PlannedSku(f"S{n:05d}", n % 16, 730, 0.06 if n % 10 == 0 else 0.005) for n in range(10_000)]
+    chunks = pack_chunks(planned, limit())
+    assert len(chunks) == 6
+    assert max(chunk.rows for chunk in chunks) <= 1.25 * 1_500_000
+    assert balance(chunks)["max_over_mean"] <= 1.3
+
+
 def test_a_size_that_the_catalogue_asks_for_is_kept() -> None:
     assert len(pack_chunks(alike(1_000, 0.06), limit(skus=100))) == 10
 
@@ -126,6 +157,13 @@ def test_what_was_not_measured_is_estimated_by_its_rows_and_the_pace_of_the_othe
     assert seconds["C"] == pytest.approx((0.03 + 0.003 * 20) * 0.12 / nominal + REGISTRATION_SECONDS)
     (alone,) = estimate_seconds(planned[:1], {})
     assert alone.seconds == pytest.approx(nominal + REGISTRATION_SECONDS)
+
+
+def test_a_sku_without_anything_new_costs_a_forecast_and_says_nothing_of_the_pace_of_the_others() -> None:
+    planned = [PlannedSku("A", 0, 10_000), PlannedSku("B", 0, 10_000), PlannedSku("C", 0, 10_000)]
+    seconds = {item.sku: item.seconds for item in estimate_seconds(planned, {"A": 0.12, "B": 0.12}, unchanged={"B"})}
+    assert seconds["B"] == FORECAST_SECONDS
+    assert seconds["A"] == seconds["C"] == pytest.approx(0.12 + REGISTRATION_SECONDS)
 
 
 def test_the_label_names_the_chunk_its_size_and_its_first_sku() -> None:
