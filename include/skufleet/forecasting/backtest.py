@@ -17,7 +17,7 @@ from include.skufleet.config import BASELINE
 from include.skufleet.forecasting import metrics
 from include.skufleet.forecasting.candidates.contract import Candidate
 from include.skufleet.forecasting.halving import Halving
-from include.skufleet.forecasting.panel import Bools, Dates, Floats, Panel
+from include.skufleet.forecasting.panel import Bools, Dates, Floats, Panel, zero_unknown
 from include.skufleet.forecasting.stockouts import mask_stockouts
 
 
@@ -279,7 +279,7 @@ class _Trials:
 
 def sum_losses(y: Floats, y_hat: Floats, *, squared: bool) -> Floats:
     """Sums over the last axis of absolute or squared errors of the known actuals."""
-    error = np.nan_to_num(y_hat - y)
+    error = zero_unknown(y_hat - y)
     sums: Floats = (np.square(error) if squared else np.abs(error)).sum(axis=-1)
     return sums
 
