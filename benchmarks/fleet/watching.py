@@ -13,7 +13,6 @@ import psutil
 
 from include.skufleet.cli.airflow_api import AirflowApi
 from include.skufleet.errors import ServiceUnavailableError
-from include.skufleet.local.processes import read_started
 from include.skufleet.local.settings import StackSettings
 
 EVERY, GRID_EVERY = 1.0, 10.0
