@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class WarmStart:
-    """Airflow's listener for the start of a component. It is told of the start of a task, too, and does nothing then."""
+    """Airflow's listener for the start of a component; told of the start of a task, too, it does nothing."""
 
     @hookimpl
     def on_starting(self, component: Any) -> None:
