@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from include.skufleet.fleet.outcomes import count, to_frame
 from include.skufleet.fleet.report import ReportData, pick_skus, render_html, render_markdown
 from include.skufleet.fleet.report.figures import count_left_out, count_unchanged, pool, pool_levels
 from include.skufleet.fleet.run import Run
-from include.skufleet.fleet.stages import read_stage_seconds
+from include.skufleet.fleet.stages import StageCost, read_stages
 from include.skufleet.lake.buckets import bucket_of
 from include.skufleet.lake.history import read_history
 from include.skufleet.lake.set_aside import explain_reason
@@ -65,7 +66,7 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
     fleet, results = pool(data.results), data.results
     accounted = len(results) == results["sku"].nunique() == plan["counts"]["skus"]
     needed = ("ingest", "plan") if data.dry_run else ("ingest", "plan", "promote", "forecast")
-    missing = [stage for stage in needed if stage not in data.stage_seconds]
+    missing = [stage for stage in needed if stage not in data.stages]
     return {
         "catalogue": data.catalogue,
         "run_id": data.run_id,
@@ -93,9 +94,14 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "unpooled": data.unpooled,
         "dry_run": data.dry_run,
         "complete": not missing and (data.dry_run or (accounted and not data.lost_chunks)),
-        "stage_seconds": {stage: round(seconds, 1) for stage, seconds in data.stage_seconds.items()},
+        "stage_seconds": {stage: round(cost.seconds, 1) for stage, cost in data.stages.items()},
+        "stages": {stage: _describe_cost(cost) for stage, cost in data.stages.items()},
         "seconds": round(data.seconds, 1),
     }
+
+
+def _describe_cost(cost: StageCost) -> dict[str, Any]:
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(cost).items()}
 
 
 def mean_rmsse(results: pd.DataFrame) -> dict[str, float]:
@@ -141,7 +147,7 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
     picked = pick_skus(results, PLOTS)
     shown = [*picked, *(components["sku"].unique() if len(components) else ())]
     shown_chunks = sorted(set(results.loc[results["sku"].isin(shown), "chunk"]))
-    ingested, stage_seconds_and_start = plan["ingested"], read_stage_seconds(store, run)
+    ingested, (stages, began) = plan["ingested"], read_stages(store, run)
     now = datetime.now(UTC)
     return ReportData(
         catalogue=catalogue.name,
@@ -158,12 +164,12 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         components=components,
         stockouts=_of_skus(clients, [f"{run.chunk_folder(name)}/stockouts.parquet" for name in chunks], None),
         quarantine=_of_skus(clients, [f"{run.chunk_folder(name)}/quarantine.parquet" for name in chunks], None),
-        started=stage_seconds_and_start[1] or now,
+        started=began or now,
         finished=now,
         set_aside={explain_reason(reason): number for reason, number in ingested["set_aside"].items()},
         rejected_drops=dict(_split_rejection(text) for text in ingested["rejections"]),
         expectations=_expectations(clients, run, chunks),
-        stage_seconds=stage_seconds_and_start[0],
+        stages=stages,
         frequency=catalogue.frequency,
         season_length=catalogue.season_length,
         gaps=catalogue.landing.sales.gaps,

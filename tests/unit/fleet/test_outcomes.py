@@ -14,6 +14,9 @@ from include.skufleet.fleet.outcomes import OUTCOMES, TYPES, SkuOutcome, count, 
 from include.skufleet.fleet.publish_report import NO_DECISIONS, mean_rmsse, raise_if_incomplete, summarise
 from include.skufleet.fleet.report import ReportData
 from include.skufleet.fleet.run import RunKeys
+from include.skufleet.fleet.stages import StageCost
+
+SECOND = StageCost(1.0, 1.0, 400)
 
 
 def outcome(sku: str, kind: Any = "trained", **values: Any) -> SkuOutcome:
@@ -37,7 +40,7 @@ def report_data(results: pd.DataFrame, **changes: Any) -> ReportData:
         "quarantine": empty,
         "started": datetime(2026, 4, 1, tzinfo=UTC),
         "finished": datetime(2026, 4, 1, 0, 1, tzinfo=UTC),
-        "stage_seconds": dict.fromkeys(("ingest", "plan", "promote", "forecast"), 1.0),
+        "stages": dict.fromkeys(("ingest", "plan", "promote", "forecast"), SECOND),
     }
     return ReportData(**(known | changes))
 
@@ -106,15 +109,15 @@ def test_a_run_is_complete_when_each_sku_has_one_outcome_and_no_chunk_was_lost(
 
 @pytest.mark.parametrize("stage", ["ingest", "plan", "promote", "forecast"])
 def test_a_stage_that_did_not_come_to_its_end_makes_the_run_incomplete(stage: str) -> None:
-    done = {name: 1.0 for name in ("ingest", "plan", "promote", "forecast") if name != stage}
-    summary = summarise(report_data(TWO, stage_seconds=done), plan_of(3))
+    done = {name: SECOND for name in ("ingest", "plan", "promote", "forecast") if name != stage}
+    summary = summarise(report_data(TWO, stages=done), plan_of(3))
     assert (summary["complete"], summary["missing_stages"]) == (False, [stage])
     with pytest.raises(PermanentError, match=f"3 of 3 SKUs are accounted for; {stage} did not come to an end"):
         raise_if_incomplete(summary)
 
 
 def test_a_dry_run_is_complete_without_outcomes() -> None:
-    summary = summarise(report_data(to_frame(()), dry_run=True, stage_seconds={"ingest": 1.0, "plan": 1.0}), plan_of(3))
+    summary = summarise(report_data(to_frame(()), dry_run=True, stages={"ingest": SECOND, "plan": SECOND}), plan_of(3))
     assert summary["complete"]
     assert summary["outcomes"] == {}
 

@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from include.skufleet.fleet.outcomes import OUTCOMES, count
+from include.skufleet.fleet.stages import StageCost
 from include.skufleet.quality.records import ExpectationResult
 
 
@@ -35,7 +36,7 @@ class ReportData:
         set_aside: rows that ingestion set aside, by reason.
         rejected_drops: drops that could not be read at all, with the reason.
         expectations: how the suites fared, added up over the chunks.
-        stage_seconds: seconds by stage, in the order of the flow.
+        stages: what each finished stage took, in the order of the flow.
         started: when the run began.
         finished: when the report was made.
         frequency: ``D`` or ``W``: what a period is.
@@ -73,7 +74,7 @@ class ReportData:
     set_aside: Mapping[str, int] = field(default_factory=dict)
     rejected_drops: Mapping[str, str] = field(default_factory=dict)
     expectations: Sequence[ExpectationResult] = ()
-    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    stages: Mapping[str, StageCost] = field(default_factory=dict)
     frequency: Literal["D", "W"] = "D"
     season_length: int = 7
     gaps: Literal["zero", "missing"] = "missing"

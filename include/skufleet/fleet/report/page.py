@@ -172,9 +172,9 @@ def _describe_decisions(decisions: pd.DataFrame) -> dict[str, Any]:
 
 
 def _describe_timings(data: ReportData) -> dict[str, Any]:
-    """Seconds by stage with their share of the longest, and the chunks that worked longest."""
-    longest = max(data.stage_seconds.values(), default=0.0) or 1.0
-    stages = [{"name": name, "seconds": value, "share": value / longest} for name, value in data.stage_seconds.items()]
+    """What each stage took, with its share of the longest, and the chunks that worked longest."""
+    longest = max((cost.seconds for cost in data.stages.values()), default=0.0) or 1.0
+    stages = [{"name": name, "cost": cost, "share": cost.seconds / longest} for name, cost in data.stages.items()]
     return {"stages": stages, "chunks": _list_slow_chunks(data.results)}
 
 

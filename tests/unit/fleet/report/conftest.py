@@ -12,6 +12,7 @@ import pytest
 
 from include.skufleet.fleet.outcomes import SkuOutcome, to_frame
 from include.skufleet.fleet.report import ReportData, pick_skus
+from include.skufleet.fleet.stages import StageCost
 from include.skufleet.quality import ExpectationResult
 
 AS_OF = date(2025, 6, 30)
@@ -281,7 +282,13 @@ def build_report(skus: int = 60, plots: int = 6, **changes: Any) -> ReportData:
                 "at least 56 periods with a known value",
             ),
         ),
-        "stage_seconds": {"ingest": 6.4, "plan": 0.8, "retrain": 58.2, "promote": 4.1, "forecast": 7.7},
+        "stages": {
+            "ingest": StageCost(6.4, 4.0, 420),
+            "plan": StageCost(0.8, 0.6, 405),
+            "retrain": StageCost(58.2, 110.0, 612, "c001", 1.25),
+            "promote": StageCost(4.1, 1.2, 408),
+            "forecast": StageCost(7.7, 5.0, 430),
+        },
         "started": datetime(2025, 6, 30, 3, 0, tzinfo=UTC),
         "finished": datetime(2025, 6, 30, 3, 1, 21, tzinfo=UTC),
         "table_version": 912,

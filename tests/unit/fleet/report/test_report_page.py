@@ -16,6 +16,7 @@ import pytest
 
 from include.skufleet.fleet.report import ReportData, pick_skus, render_html, render_markdown
 from include.skufleet.fleet.report.series import make_figures
+from include.skufleet.fleet.stages import StageCost
 
 Make = Callable[..., ReportData]
 VOID = {"meta", "br", "link", "img", "input", "hr", "col", "wbr"}
@@ -130,7 +131,7 @@ def test_hostile_texts_in_every_field_stay_text(make_report: Make) -> None:
         forecast=base.forecast.assign(served_by=cell),
         set_aside={evil: 3},
         rejected_drops={evil: evil},
-        stage_seconds={evil: 1.0},
+        stages={evil: StageCost(1.0, 1.0, 400, evil, 2.0)},
         links={evil: "javascript:alert(1)", "ok": 'https://x/"onclick="y'},
         lost_chunks=(evil,),
         **dict.fromkeys(("catalogue", "description", "run_id", "results_uri", "quarantine_uri", "report_uri"), evil),
@@ -243,7 +244,7 @@ def test_a_dry_run_has_a_page_too(make_report: Make) -> None:
     none = pd.DataFrame()
     report = make_report(
         20, 4, results=none, decisions=none, backtest=none, actuals=none, forecast=none, quarantine=none, dry_run=True,
-        set_aside={}, rejected_drops={}, expectations=(), stage_seconds={}, table_version=None, links={},
+        set_aside={}, rejected_drops={}, expectations=(), stages={}, table_version=None, links={},
     )  # fmt: skip
     text = squeeze(Page(render_html(report)).text)
     assert "Dry run. 20 SKUs were planned." in text
