@@ -19,7 +19,18 @@ from airflow.serialization.serialized_objects import DagSerialization
 from include.skufleet.config import catalogue_files, find_catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"mlflow", "great_expectations", "sklearn", "pandas", "deltalake", "boto3", "pyarrow", "matplotlib", "scipy"}
+HEAVY = {
+    "mlflow",
+    "great_expectations",
+    "sklearn",
+    "pandas",
+    "numpy",
+    "deltalake",
+    "boto3",
+    "pyarrow",
+    "matplotlib",
+    "scipy",
+}
 
 
 def test_every_dag_file_is_read_without_an_error(dag_bag) -> None:

@@ -1,5 +1,7 @@
 """Which processes the stack has: their commands, their order and how each is stopped."""
 
+import hashlib
+import json
 import signal
 import sys
 from collections.abc import Mapping
@@ -94,3 +96,16 @@ def environment_of(service: str, settings: StackSettings, credentials: Credentia
         shared = client_environment(settings, endpoints, credentials)
         return {**shared, **mlflow_environment(settings, endpoints, credentials)}
     return task_environment(settings, endpoints, credentials)
+
+
+def fingerprint_of(service: str, settings: StackSettings, credentials: Credentials) -> str:
+    """Return a hash of what a service is started with: its command, what it is told, and the packages it runs on.
+
+    A process goes on importing from its packages for as long as it runs, and the scheduler hands what it has imported
+    to the tasks: when they were changed, it has to be started anew.
+    """
+    files = (settings.paths.root / name for name in ("requirements.txt", "requirements-s3.txt"))
+    packages = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.exists()]
+    told = dict(environment_of(service, settings, credentials))
+    text = json.dumps([command_of(service, settings), told, packages], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, str] = {
     "SKUFLEET_AIRFLOW_PORT": "8080",
     "SKUFLEET_BUCKET": "skufleet",
     "SKUFLEET_PARALLELISM": "",
+    "SKUFLEET_PRELOAD": "1",
 }
 """Every variable that the stack reads, with its default; an empty parallelism means one slot a core, at least 2."""
 
@@ -110,6 +111,7 @@ class StackSettings:
     paths: Paths
     bucket: str
     parallelism: int
+    preload: bool
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
@@ -180,6 +182,7 @@ def load_settings(root: Path = PROJECT_ROOT, environ: Mapping[str, str] | None =
         paths=Paths(root=root, state=(root / Path(values["SKUFLEET_LOCAL_DIR"]).expanduser()).resolve()),
         bucket=values["SKUFLEET_BUCKET"],
         parallelism=_read_whole(values, "SKUFLEET_PARALLELISM", 1, 512),
+        preload=_read_whole(values, "SKUFLEET_PRELOAD", 0, 1) == 1,
     )
 
 

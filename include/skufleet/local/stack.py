@@ -5,8 +5,6 @@ What does not belong here: how one process is started or probed (`processes.py`,
 """
 
 import fcntl
-import hashlib
-import json
 import os
 import threading
 import time
@@ -22,7 +20,15 @@ from include.skufleet.local import health, migrations, postgres, preflight, proc
 from include.skufleet.local.credentials import Credentials, load_credentials
 from include.skufleet.local.environment import Endpoints, child_environment, task_environment
 from include.skufleet.local.processes import Started
-from include.skufleet.local.services import NAMES, SERVICES, Service, binaries, command_of, environment_of
+from include.skufleet.local.services import (
+    NAMES,
+    SERVICES,
+    Service,
+    binaries,
+    command_of,
+    environment_of,
+    fingerprint_of,
+)
 from include.skufleet.local.settings import StackSettings
 
 HEALTHY_WITHIN_SECONDS = 300.0
@@ -222,9 +228,7 @@ class _Launch:
         return child_environment(os.environ, told, str(binaries()))
 
     def _fingerprint(self, service: str) -> str:
-        told = environment_of(service, self._settings, self._credentials)
-        text = json.dumps([command_of(service, self._settings), dict(told)], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return fingerprint_of(service, self._settings, self._credentials)
 
     def _is_running(self, service: str) -> bool:
         started = processes.read_started(self._settings.paths, service)

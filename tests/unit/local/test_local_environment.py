@@ -8,7 +8,7 @@ import pytest
 
 from include.skufleet.local.credentials import Credentials, generate_credentials
 from include.skufleet.local.environment import Endpoints, child_environment, mlflow_environment, task_environment
-from include.skufleet.local.services import NAMES, command_of, environment_of
+from include.skufleet.local.services import NAMES, command_of, environment_of, fingerprint_of
 from include.skufleet.local.settings import PROJECT_ROOT, StackSettings, load_settings
 
 
@@ -95,3 +95,18 @@ def test_settings_of_other_projects_do_not_reach_a_child() -> None:
     assert child["HOME"] == "/home/me"
     assert {name for name in child if name.startswith(("AWS_", "AIRFLOW", "MLFLOW"))} == {"AWS_DEFAULT_REGION"}
     assert "PYTHONHOME" not in child
+
+
+def test_a_service_is_started_anew_when_its_settings_or_its_packages_changed(
+    settings: StackSettings, credentials: Credentials
+) -> None:
+    def look(changed: StackSettings = settings) -> str:
+        return fingerprint_of("airflow-scheduler", changed, credentials)
+
+    requirements = settings.paths.root / "requirements.txt"
+    requirements.write_text("mlflow==3.17.0\n")
+    before = look()
+    assert look() == before
+    assert look(replace(settings, preload=False)) != before
+    requirements.write_text("mlflow==3.18.0\n")
+    assert look() != before
