@@ -11,7 +11,7 @@ CLI := $(PY) -m include.skufleet
 quoted = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger import check format test lock bench-accuracy bench-rivals clean setup setup-dev
+.PHONY: help demo up down status trigger import check format test lock bench-accuracy bench-rivals bench-fleet bench-m5-fleet clean setup setup-dev
 
 help: ## this list
 	@echo "Skufleet retrains one demand model per SKU of a whole catalogue. The targets:"
@@ -68,6 +68,14 @@ bench-accuracy: setup ## M5=zip-or-folder ORIGIN=2016-04-24 OUT=forecasts.parque
 bench-rivals: setup .venv-rivals/ready ## [M5=zip-or-folder] [RETAIL=online-retail-zip] [SKUS=300] [KEEP=folder]: accuracy and CPU beside other tools
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.rivals $(if $(M5),--m5 $(call quoted,$(M5))) \
 	$(if $(RETAIL),--retail $(call quoted,$(RETAIL))) $(if $(SKUS),--skus $(call quoted,$(SKUS))) $(if $(KEEP),--keep $(call quoted,$(KEEP)))
+
+bench-fleet: setup ## SKUS=1000 [RUNS=first,next_day,unchanged,unchanged_later] [VERSIONS=5] [KEEP=1]: a run end to end, beside other loops
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.fleet --skus $(call quoted,$(or $(SKUS),1000)) \
+	$(if $(RUNS),--runs $(call quoted,$(RUNS))) $(if $(VERSIONS),--versions $(call quoted,$(VERSIONS))) $(if $(KEEP),--keep)
+
+bench-m5-fleet: setup ## M5=zip-or-folder [KEEP=1]: the whole of M5 end to end
+	@$(if $(M5),,echo "For example: make bench-m5-fleet M5=m5.zip" >&2; exit 1;) \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.fleet --m5 $(call quoted,$(M5)) $(if $(KEEP),--keep)
 
 clean: down ## remove environments and caches; the data in .local stays
 	@rm -rf .venv .venv-s3 .venv-rivals .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

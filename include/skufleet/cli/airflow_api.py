@@ -69,6 +69,18 @@ class AirflowApi:
             if offset >= page["total_entries"]:
                 return
 
+    def read(self, path: str) -> bytes:
+        """The body of any address of the server, read as the logged-in user: what its pages load."""
+        try:
+            response = self._session().get(path)
+        except httpx.HTTPError as error:
+            raise ServiceUnavailableError(
+                f"Airflow at {self.url} does not answer: {error}; see `make status`"
+            ) from error
+        if response.is_error:
+            raise ServiceUnavailableError(f"Airflow: GET {path}: {response.status_code} {_reason(response)}")
+        return response.content
+
     def _get(self, path: str, *, params: dict[str, Any] | None = None, missing_ok: bool = False) -> Any:
         return self._call("GET", path, params=params, missing_ok=missing_ok)
 
@@ -78,9 +90,7 @@ class AirflowApi:
             try:
                 response = self._session().request(method, f"/api/v2{path}", **arguments)
             except httpx.HTTPError as error:
-                raise ServiceUnavailableError(
-                    f"Airflow at {self.url} does not answer: {error}; see `make status`"
-                ) from error
+                raise self._unanswered(error) from error
             if response.status_code == httpx.codes.UNAUTHORIZED and attempt == 1:
                 self._client = None
                 continue
@@ -92,6 +102,9 @@ class AirflowApi:
         if response.is_error:
             raise PermanentError(f"Airflow refused {method} {path}: {response.status_code} {_reason(response)}")
         return response.json()
+
+    def _unanswered(self, error: Exception) -> ServiceUnavailableError:
+        return ServiceUnavailableError(f"Airflow at {self.url} does not answer: {error}; see `make status`")
 
     def _session(self) -> httpx.Client:
         """A client that carries a token."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import pandas as pd
 
 from include.skufleet.config import Catalogue, Gate
 from include.skufleet.fleet.bounds import bound_columns
-from include.skufleet.fleet.outcomes import SkuOutcome
+from include.skufleet.fleet.outcomes import SkuOutcome, to_dict
 from include.skufleet.fleet.train import Draft
 from include.skufleet.forecasting import scoring
 from include.skufleet.lifecycle.promotion import judge, to_outcome
@@ -52,7 +52,7 @@ class Recording:
             known: what the plan knows of the SKU: ``hierarchy`` and the version in ``production``.
         """
         champion = known["production"]
-        verdict = judge(asdict(draft.row), to_outcome(champion["outcome"]) if champion else None, self.gate)
+        verdict = judge(to_dict(draft.row), to_outcome(champion["outcome"]) if champion else None, self.gate)
         row = replace(draft.row, gate="passed" if verdict.promote else "held")
         figures = {name: f"{getattr(row, name):.4f}" for name in _TAGGED if not math.isnan(getattr(row, name))}
         tags = {

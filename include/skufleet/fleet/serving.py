@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from include.skufleet.errors import ArtifactError, PermanentError
 from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.inputs import active_stores
-from include.skufleet.fleet.outcomes import SkuOutcome
+from include.skufleet.fleet.outcomes import SkuOutcome, to_dict
 from include.skufleet.forecasting.candidates import forecast_panel, restore
 from include.skufleet.forecasting.evaluation import fall_back
 from include.skufleet.forecasting.panel import Floats, Panel
@@ -64,7 +64,7 @@ def choose_serving(row: SkuOutcome, champion: Mapping[str, Any] | None, as_of: d
     usable = champion is not None and champion["as_of"] <= as_of.isoformat()
     if row.version and (row.gate == "passed" or not usable):
         promoted = row.gate == "passed" and (usable or champion is None)
-        return serve_own(asdict(row), promoted=promoted)
+        return serve_own(to_dict(row), promoted=promoted)
     return serve_production(champion) if champion and usable else None
 
 

@@ -45,6 +45,8 @@ def list_stockouts(panels: Iterable[Panel]) -> pd.DataFrame:
 def _list_stretches(panel: Panel) -> pd.DataFrame:
     found = find_stockouts(panel)
     masked = found.masked
+    if not masked.any():
+        return NO_STOCKOUTS
     edges = np.diff(np.pad(_bridge(masked, np.isnan(panel.units)).astype(np.int8), ((0, 0), (1, 1))), axis=1)
     stores, starts = np.nonzero(edges == 1)
     _, ends = np.nonzero(edges == -1)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from include.skufleet.config import BASELINE
 from include.skufleet.forecasting import metrics
 from include.skufleet.forecasting.candidates.contract import Candidate
 from include.skufleet.forecasting.halving import Halving
-from include.skufleet.forecasting.panel import Bools, Dates, Floats, Panel
+from include.skufleet.forecasting.panel import Bools, Dates, Floats, Panel, zero_unknown
 from include.skufleet.forecasting.stockouts import mask_stockouts
 
 
@@ -99,7 +101,15 @@ class Backtest:
         return replace(self, forecasts={**self.forecasts, name: mean}, scores={**self.scores, name: scores})
 
     def to_frame(self, candidate: str, baseline: str, bounds: Mapping[str, Floats] | None = None) -> pd.DataFrame:
-        """Long frame ``sku, store, date, cutoff, y, y_hat, baseline`` of the known actuals, and a column per bound.
+        """The frame of ``to_columns``."""
+        return pd.DataFrame(self.to_columns(candidate, baseline, bounds))
+
+    def to_columns(
+        self, candidate: str, baseline: str, bounds: Mapping[str, Floats] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Columns ``sku, store, date, cutoff, y, y_hat, baseline`` of the known actuals, and one per bound.
+
+        To be put together for many SKUs before a frame is made of them: a frame costs as much as fitting a small model.
 
         Args:
             candidate: whose forecasts are ``y_hat``.
@@ -111,18 +121,16 @@ class Backtest:
         """
         shape, known = self.y.shape, ~np.isnan(self.y).ravel()
         codes = np.broadcast_to(np.arange(len(self.stores))[None, :, None], shape).ravel()[known]
-        return pd.DataFrame(
-            {
-                "sku": self.sku,
-                "store": np.array(self.stores, dtype=object)[codes],
-                "date": np.broadcast_to(self.dates[:, None, :], shape).ravel()[known].astype("datetime64[s]"),
-                "cutoff": np.broadcast_to(self.cutoffs[:, None, None], shape).ravel()[known].astype("datetime64[s]"),
-                "y": self.y.ravel()[known],
-                "y_hat": self.forecasts[candidate].ravel()[known],
-                "baseline": self.forecasts[baseline].ravel()[known],
-                **{name: values.ravel()[known] for name, values in (bounds or {}).items()},
-            }
-        )
+        return {
+            "sku": np.full(codes.size, self.sku, dtype=object),
+            "store": np.array(self.stores, dtype=object)[codes],
+            "date": np.broadcast_to(self.dates[:, None, :], shape).ravel()[known].astype("datetime64[s]"),
+            "cutoff": np.broadcast_to(self.cutoffs[:, None, None], shape).ravel()[known].astype("datetime64[s]"),
+            "y": self.y.ravel()[known],
+            "y_hat": self.forecasts[candidate].ravel()[known],
+            "baseline": self.forecasts[baseline].ravel()[known],
+            **{name: values.ravel()[known] for name, values in (bounds or {}).items()},
+        }
 
 
 def choose_cutoffs(panel: Panel, *, windows: int, step: int, horizon: int) -> list[int]:
@@ -271,7 +279,7 @@ class _Trials:
 
 def sum_losses(y: Floats, y_hat: Floats, *, squared: bool) -> Floats:
     """Sums over the last axis of absolute or squared errors of the known actuals."""
-    error = np.nan_to_num(y_hat - y)
+    error = zero_unknown(y_hat - y)
     sums: Floats = (np.square(error) if squared else np.abs(error)).sum(axis=-1)
     return sums
 

@@ -131,10 +131,15 @@ def build_panels(
     )
     resting, idle = _rest_and_idle(traded, span, frequency)
     announced = _price_rows(prices, rows, span, frequency) if "price" in known_future else None
+    shut = ahead.closed | resting
+    shared: dict[tuple[bytes, int], dict[str, Floats]] = {}  # SKUs of the same stores and first day have the same flags
     panels: dict[str, Panel] = {}
     for name, chosen in _by_sku(rows):
         own = None if announced is None else announced.get(name)
         units, price, codes, start = _fill_sku(rows, chosen, span, gaps, ahead.closed, idle, own)
+        begin, place = start - span.first, (codes.tobytes(), start)
+        if place not in shared:
+            shared[place] = {flag: values[codes, begin:] for flag, values in ahead.flags.items()}
         panels[name] = Panel(
             sku=name,
             stores=tuple(rows.stores[code] for code in codes),
@@ -143,9 +148,9 @@ def build_panels(
             price=price if "price" in known_future else None,
             price_known_ahead=own is not None,
             events=ahead.events,
-            indicators=ahead.indicators[:, start - span.first :],
-            flags={flag: values[codes, start - span.first :] for flag, values in ahead.flags.items()},
-            closed=(ahead.closed | resting)[start - span.first :],
+            indicators=ahead.indicators[:, begin:],
+            flags=shared[place],
+            closed=shut[begin:],
             frequency=frequency,
             season_length=season_length,
         )
@@ -195,26 +200,42 @@ def _days_until(dates: Iterable[date] | Dates | pd.Series | None, stop: int) -> 
 def _sort_rows(history: pd.DataFrame, stop: int, frequency: Frequency) -> tuple[_Rows, int]:
     """The rows up to day ``stop``, one per SKU, store and period, and the last complete period."""
     days = to_days(history["date"])
-    kept = np.flatnonzero(days <= stop)
-    days = days[kept]
-    sku, skus = pd.factorize(history["sku"].to_numpy()[kept], sort=True)
-    store, stores = pd.factorize(history["store"].to_numpy()[kept], sort=True)
-    units = history["units"].to_numpy(dtype=float, na_value=np.nan)[kept]
-    price = history["price"].to_numpy(dtype=float, na_value=np.nan)[kept] if "price" in history else units * np.nan
-    order = np.lexsort((days, store, sku))
-    sku, store, days = sku[order].astype(np.int64), store[order].astype(np.int64), days[order]
-    units = np.where(np.isfinite(units) & (units >= 0), units, np.nan)[order]
-    price = np.where(np.isfinite(price) & (price > 0), price, np.nan)[order]
-    names, shops = [str(name) for name in skus], [str(name) for name in stores]
-    same = (sku[1:] == sku[:-1]) & (store[1:] == store[:-1]) & (days[1:] == days[:-1])
-    if same.any():
+    if (days > stop).any():
+        history, days = history[days <= stop], days[days <= stop]
+    sku, skus = pd.factorize(history["sku"], sort=True)
+    store, stores = pd.factorize(history["store"], sort=True)
+    units = history["units"].to_numpy(dtype=float, na_value=np.nan)
+    units = np.where(np.isfinite(units) & (units >= 0), units, np.nan)
+    price = (
+        history["price"].to_numpy(dtype=float, na_value=np.nan) if "price" in history else np.full(days.size, np.nan)
+    )
+    price = np.where(np.isfinite(price) & (price > 0), price, np.nan)
+    rows = _Rows([str(name) for name in skus], [str(name) for name in stores], sku, store, days, units, price)
+    rows = _in_order(rows)
+    return (rows, stop) if frequency == "D" else _sum_weeks(rows, stop)
+
+
+def _in_order(rows: _Rows) -> _Rows:
+    """The rows by SKU, store and day, as the history table gives them already.
+
+    Raises:
+        DataError: a SKU, store and day has two rows.
+    """
+    first = int(rows.period.min(initial=0))
+    width = int(rows.period.max(initial=0)) - first + 1
+    key = (rows.sku * max(len(rows.stores), 1) + rows.store) * width + (rows.period - first)
+    if (key[1:] < key[:-1]).any():
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        sku, store, period = rows.sku[order], rows.store[order], rows.period[order]
+        rows = _Rows(rows.skus, rows.stores, sku, store, period, rows.units[order], rows.price[order])
+    if (same := key[1:] == key[:-1]).any():
         at = int(np.argmax(same))
         raise DataError(
-            f"history: SKU {names[sku[at]]!r}, store {shops[store[at]]!r} has two rows on "
-            f"{days[at : at + 1].astype('datetime64[D]')[0]}, expected one; take the duplicates out first"
+            f"history: SKU {rows.skus[rows.sku[at]]!r}, store {rows.stores[rows.store[at]]!r} has two rows on "
+            f"{rows.period[at : at + 1].astype('datetime64[D]')[0]}, expected one; take the duplicates out first"
         )
-    rows = _Rows(names, shops, sku, store, days, units, price)
-    return (rows, stop) if frequency == "D" else _sum_weeks(rows, stop)
+    return rows
 
 
 def _sum_weeks(rows: _Rows, stop: int) -> tuple[_Rows, int]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from include.skufleet.forecasting.panel import Floats
+from include.skufleet.forecasting.panel import Floats, zero_unknown
 
 DemandClass = Literal["smooth", "erratic", "intermittent", "lumpy", "no_demand"]
 
@@ -32,7 +32,7 @@ def classify_demand(units: Floats) -> DemandClass:
     >>> classify_demand(np.array([[3.0, 0.0, 0.0, 3.0, 0.0, 0.0]]))
     'intermittent'
     """
-    sold = np.nan_to_num(units) > 0
+    sold = zero_unknown(units) > 0
     counts = sold.sum(axis=1)
     if not counts.any():
         return "no_demand"

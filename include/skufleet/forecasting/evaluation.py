@@ -25,7 +25,7 @@ from include.skufleet.forecasting.candidates import (
 from include.skufleet.forecasting.demand import DemandClass, classify_demand
 from include.skufleet.forecasting.halving import Agenda, Halving, plan_trials
 from include.skufleet.forecasting.intervals import bound_windows, fit_intervals
-from include.skufleet.forecasting.panel import PERIOD_DAYS, Floats, Frequency, Panel
+from include.skufleet.forecasting.panel import PERIOD_DAYS, Floats, Frequency, Panel, zero_unknown
 from include.skufleet.forecasting.selection import (
     ENSEMBLE,
     choose_candidate,
@@ -266,7 +266,7 @@ def fall_back(panel: Panel, catalogue: Catalogue) -> Fitted:
 
 def _borrows(panel: Panel, catalogue: Catalogue) -> bool:
     """Whether a SKU has sold, is too young to be trained, and has a department's profile."""
-    if not catalogue.pools_departments or not panel.priors or not np.nan_to_num(panel.units).any():
+    if not catalogue.pools_departments or not panel.priors or not zero_unknown(panel.units).any():
         return False
     known = int((~np.isnan(panel.units)).any(axis=0).sum())
     windows = choose_cutoffs(panel, windows=1, step=catalogue.step, horizon=catalogue.horizon)

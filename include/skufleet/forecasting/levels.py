@@ -5,6 +5,7 @@ What does not belong here: choosing settings, predicting.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,20 +42,22 @@ def around(values: Floats, half_life: float) -> Floats:
     return sums
 
 
-def smooth_levels(units: Floats, factors: Floats, half_life: float) -> Floats:
-    """Deseasonalised level after each period: weighted units over weighted season factors of the known periods.
+def smooth_levels(units: Floats, factors: Floats, half_lives: Sequence[float], at: slice | Ints) -> Floats:
+    """Deseasonalised levels after some periods: weighted units over weighted season factors of the known periods.
 
     Args:
         units: (S, T), NaN where not known.
         factors: (S or 1, T) season factors, > 0.
-        half_life: periods after which a value counts half.
+        half_lives: G times the periods after which a value counts half.
+        at: n of the periods.
 
     Returns:
-        (S, T), NaN before a series' first known value.
+        (G, S, n), NaN before a series' first known value.
     """
     known = ~np.isnan(units)
-    above = decay(np.where(known, units, 0.0), half_life)
-    below = decay(np.where(known, factors, 0.0), half_life)
+    both = np.concatenate([np.where(known, units, 0.0), np.where(known, factors, 0.0)])
+    sums = np.stack([decay(both, half_life)[:, at] for half_life in half_lives])
+    above, below = sums[:, : len(units)], sums[:, len(units) :]
     # After a silence of centuries both sums vanish; below this the ratio would be noise.
     valid = below > 1e-250
     return np.where(valid, above / np.where(valid, below, 1.0), np.nan)

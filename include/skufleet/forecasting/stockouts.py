@@ -35,7 +35,7 @@ def find_stockouts(panel: Panel) -> Stockouts:
     units = panel.units
     known = ~np.isnan(units)
     nothing = Stockouts(np.zeros(units.shape, dtype=bool), np.zeros(units.shape))
-    if units.shape[1] < 2 or not (known & (np.nan_to_num(units) == 0)).any():
+    if units.shape[1] < 2 or not (units == 0).any():
         return nothing
     factor = np.broadcast_to(find_season(panel).factors_at(slice(None)), units.shape)
     sold, half_life = np.where(known, units, 0.0), HALF_LIFE[panel.frequency]

@@ -79,7 +79,8 @@ def summarise(history: pd.DataFrame, bad: NDArray[np.bool_], planned: Sequence[s
     that never sold has been without a sale since the period before its first row.
     """
     index = pd.Index(list(dict.fromkeys(planned)), name="sku", dtype=object)
-    codes = index.get_indexer(pd.Index(history["sku"].astype(object)))
+    found, names = pd.factorize(history["sku"])
+    codes = np.append(index.get_indexer(names.astype(object)), -1)[found]  # a row without a SKU is of none
     facts = pd.DataFrame(index=index)
     facts["rows"] = np.bincount(codes[codes >= 0], minlength=len(index))
     bad_rows = np.bincount(codes[bad & (codes >= 0)], minlength=len(index))

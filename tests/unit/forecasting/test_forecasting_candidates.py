@@ -132,7 +132,7 @@ def test_settings_are_of_candidates_only():
 
 
 def test_a_level_is_the_weighted_mean_of_the_known_deseasonalised_values():
-    levels = smooth_levels(np.array([[NAN, 4.0, NAN, 2.0]]), np.array([[1.0, 2.0, 1.0, 1.0]]), half_life=1.0)
+    levels = smooth_levels(np.array([[NAN, 4.0, NAN, 2.0]]), np.array([[1.0, 2.0, 1.0, 1.0]]), (1.0,), slice(None))[0]
     # after the last period: (4 / 4 + 2) / (2 / 4 + 1)
     assert np.isnan(levels[0, 0])
     assert levels[0, 1:].tolist() == pytest.approx([2.0, 2.0, 2.0])

@@ -83,7 +83,7 @@ def test_event_effects_by_hand():
     panel = rich_panel(stores=2, periods=300)
     past = dataclasses.replace(look_back(panel, most_rows=12_000), dispersion=0.05)  # 5 pseudo-units
     expected = np.ones_like(past.offset)
-    days = np.zeros((2, past.origins.size))
+    days = np.zeros((2, past.offset.shape[1]))
     days[0, [3, 7]] = days[1, [7]] = 1.0
     sold = np.where(past.used, past.actual, 0.0)
     none = fit_events(past, days[:1] * 0, expected)

@@ -13,7 +13,7 @@ import numpy as np
 
 from include.skufleet.forecasting.calendar import Ints
 from include.skufleet.forecasting.levels import decay, find_season, smooth_levels
-from include.skufleet.forecasting.panel import Bools, Floats, Panel
+from include.skufleet.forecasting.panel import Bools, Floats, Panel, zero_unknown
 from include.skufleet.forecasting.scoring import FEATURE_DECIMALS, relative_price
 
 HALF_LIVES: dict[str, tuple[float, ...]] = {"D": (7.0, 14.0, 56.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
@@ -32,10 +32,11 @@ class Past:
     Attributes:
         positions: (T,) position of each period in its season.
         season: (S or 1, m) season factors.
-        levels: the mean of the levels, then the levels from short to long memory, each (S, T).
-        usual_price: (S, T) smoothed price as known after each period, or ``None``.
+        levels: (1 + G, S, B + 1) at the last period known ahead of each of B blocks, and at the panel's last: the mean
+            of the levels, then the levels from short to long memory.
+        usual_price: (S, B + 1) smoothed price at the same periods, or ``None``.
         targets: the n periods to predict, up to the panel's last.
-        origins: (n,) for each target the last period known.
+        block: periods in a block.
         lead: (n,) periods from origin to target, relative to the horizon.
         offset: (S, n) level at the origin x season factor of the target.
         actual: (S, n) units.
@@ -45,10 +46,10 @@ class Past:
 
     positions: Ints
     season: Floats
-    levels: list[Floats]
+    levels: Floats
     usual_price: Floats | None
     targets: slice
-    origins: Ints
+    block: int
     lead: Floats
     offset: Floats
     actual: Floats
@@ -64,28 +65,32 @@ class Past:
         if panel.price is None or self.usual_price is None:
             return None
         anything = (-np.inf, np.inf)
-        return relative_price(panel.price[:, self.targets], self.usual_price[:, self.origins], anything)
+        return relative_price(panel.price[:, self.targets], self.at_targets(self.usual_price), anything)
+
+    def at_targets(self, values: Floats) -> Floats:
+        """What was known of ``values`` (..., B + 1) at the start of each target's block, (..., n)."""
+        return np.repeat(values[..., :-1], self.block, axis=-1)
 
 
 def look_back(panel: Panel, *, most_rows: int) -> Past:
     """Lay out what there is to learn from: the last two years (four of weeks), at most about ``most_rows`` values."""
     found = find_season(panel)
-    levels = _mix_levels(panel, found.factors_at(slice(None)))
-    targets, origins, lead = _choose_targets(panel, most_rows)
-    offset = levels[0][:, origins] * found.factors_at(targets)
-    offset = np.where(np.isnan(offset), 0.0, offset)
-    actual, known = panel.units[:, targets], ~np.isnan(panel.units)
-    usual = np.where(known, panel.units, 0.0).mean(axis=1, keepdims=True)
-    used = known[:, targets] & (offset > LEAST_OFFSET * usual)
+    targets, block, lead = _choose_targets(panel, most_rows)
+    ends = np.arange(targets.start - 1, targets.stop, block)
+    levels = smooth_levels(panel.units, found.factors_at(slice(None)), HALF_LIVES[panel.frequency], ends)
+    mean = levels.sum(axis=0) / len(levels)
+    offset = zero_unknown(np.repeat(mean[:, :-1], block, axis=1) * found.factors_at(targets))
+    actual, usual = panel.units[:, targets], zero_unknown(panel.units).mean(axis=1, keepdims=True)
+    used = ~np.isnan(actual) & (offset > LEAST_OFFSET * usual)
     expected, sold = offset[used], actual[used]
     dispersion = float(np.mean(np.square(sold - expected) / expected)) if sold.size else 1.0
     return Past(
         positions=found.positions,
         season=found.factors,
-        levels=levels,
-        usual_price=_smooth_price(panel),
+        levels=np.concatenate([mean[None], levels]),
+        usual_price=_smooth_price(panel, ends),
         targets=targets,
-        origins=origins,
+        block=block,
         lead=lead,
         offset=offset,
         actual=actual,
@@ -129,13 +134,13 @@ def name_effects(events: list[str], effects: Floats) -> dict[str, float]:
     return {event: effect for event, effect in zip(events, effects.tolist(), strict=True) if effect}
 
 
-def find_momentum(levels: list[Floats], origins: Ints) -> dict[str, Floats]:
-    """Log ratios (S, n) of the short and the long level to the mean, which is mixed in to keep them finite."""
-    mean, short, *_, long = (level[:, origins] for level in levels)
+def find_momentum(levels: Floats) -> dict[str, Floats]:
+    """Log ratios (S, B + 1) of the short and the long level to the mean, which is mixed in to keep them finite."""
+    mean, short, *_, long = levels
     safe = np.where(mean > 0, mean, 1.0)
     return {
         name: np.where(mean > 0, np.log((level + 0.1 * safe) / (1.1 * safe)), 0.0)
-        for name, level in (("short", np.nan_to_num(short)), ("long", np.nan_to_num(long)))
+        for name, level in (("short", zero_unknown(short)), ("long", zero_unknown(long)))
     }
 
 
@@ -144,36 +149,30 @@ def last_prices(panel: Panel, usual: Floats | None) -> dict[str, Floats]:
     unknown = np.full(len(panel.stores), np.nan)
     last = unknown if panel.price is None else panel.price[:, panel.dates.size - 1]
     return {
-        "usual_price": np.nan_to_num(unknown if usual is None else usual[:, -1]),
-        "last_price": np.nan_to_num(last),
+        "usual_price": zero_unknown(unknown if usual is None else usual[:, -1]),
+        "last_price": zero_unknown(last),
     }
 
 
-def _mix_levels(panel: Panel, factors: Floats) -> list[Floats]:
-    levels = [smooth_levels(panel.units, factors, half_life) for half_life in HALF_LIVES[panel.frequency]]
-    return [sum(levels, np.zeros(panel.units.shape)) / len(levels), *levels]
-
-
-def _smooth_price(panel: Panel) -> Floats | None:
-    """Smoothed price (S, T) as known after each period, NaN where none was known yet."""
+def _smooth_price(panel: Panel, ends: Ints) -> Floats | None:
+    """Smoothed price (S, B + 1) as known after the periods ``ends``, NaN where none was known yet."""
     if panel.price is None:
         return None
     price = panel.price[:, : panel.dates.size]
     logs, half_life = np.log(price), PRICE_HALF_LIFE[panel.frequency]
     known = ~np.isnan(logs)
-    below = decay(known * 1.0, half_life)
-    above = decay(np.where(known, logs, 0.0), half_life)
+    below = decay(known.astype(float), half_life)[:, ends]
+    above = decay(np.where(known, logs, 0.0), half_life)[:, ends]
     return np.where(below > 0, np.exp(above / np.maximum(below, 1e-300)), np.nan)
 
 
-def _choose_targets(panel: Panel, most_rows: int) -> tuple[slice, Ints, Floats]:
-    """Blocks of one horizon that end with the panel, within the window and the limit of rows."""
+def _choose_targets(panel: Panel, most_rows: int) -> tuple[slice, int, Floats]:
+    """Targets in blocks of about one horizon that end with the panel, within window and limit; the block; leads."""
     stores, periods = panel.units.shape
     horizon = max(panel.horizon, 1)
     block = min(horizon, max(1, periods // 4))
     warm_up = min(int(HALF_LIVES[panel.frequency][1]), periods // 2)
     most = min(WINDOW[panel.frequency], max(most_rows // stores, 2 * block))
     blocks = max(min(most, periods - max(warm_up, 1)) // block, 0)
-    targets = np.arange(periods - blocks * block, periods)
-    ahead = (targets - (periods - blocks * block)) % block
-    return slice(periods - blocks * block, periods), targets - ahead - 1, (ahead + 1) / horizon
+    first = periods - blocks * block
+    return slice(first, periods), block, (np.arange(blocks * block) % block + 1) / horizon

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
-from include.skufleet.forecasting.panel import Panel
+from include.skufleet.forecasting.panel import Panel, zero_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class SeasonalNaive:
         known = ~np.isnan(newest_first)
         last = np.take_along_axis(newest_first, known.argmax(axis=1)[:, None, :], axis=1)[:, 0]
         counts = np.maximum((~np.isnan(units)).sum(axis=1), 1)
-        mean = np.nan_to_num(units).sum(axis=1) / counts
+        mean = zero_unknown(units).sum(axis=1) / counts
         return pack(self.name, panel, {"last": np.where(np.isnan(last), mean[:, None], last)})
 
 
 def fallback(panel: Panel) -> Fitted:
     """What serves a SKU that cannot be trained: zero demand if it never sold, else the seasonal naive."""
-    sold = bool(np.nan_to_num(panel.units).any())
+    sold = bool(zero_unknown(panel.units).any())
     return (SeasonalNaive() if sold else ZeroDemand()).fit(panel)

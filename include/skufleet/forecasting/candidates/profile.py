@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
-from include.skufleet.forecasting.panel import Floats, Panel, Prior
+from include.skufleet.forecasting.panel import Floats, Panel, Prior, zero_unknown
 from include.skufleet.forecasting.profile.fitting import FitSettings, Profile, fit_profile
 
 HALF_LIVES = {"D": (5.0, 10.0, 20.0, 40.0, 80.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
@@ -89,8 +89,8 @@ def _parameters(profile: Profile, groups: Groups, guard: float) -> dict[str, Any
         "regional_month": _by_region(groups["regional_month"], count),
         "flags": _flags(groups, profile.store_flags, count),
         "price": _short(profile.elasticity) if prices is not None else 0.0,
-        "usual_price": _once(np.nan_to_num(prices.usual)) if prices is not None else [0.0],
-        "last_price": _once(np.nan_to_num(prices.last)) if prices is not None else [0.0],
+        "usual_price": _once(zero_unknown(prices.usual)) if prices is not None else [0.0],
+        "last_price": _once(zero_unknown(prices.last)) if prices is not None else [0.0],
         "limits": [float(prices.relative.min()), float(prices.relative.max())] if prices is not None else [0.0, 0.0],
         "year": [_short(value) for value in profile.year],
         "year_block": profile.year_block,

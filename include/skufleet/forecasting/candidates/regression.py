@@ -19,7 +19,7 @@ from include.skufleet.forecasting.candidates.direct import (
     name_effects,
 )
 from include.skufleet.forecasting.newton import fit_poisson
-from include.skufleet.forecasting.panel import Dates, Floats, Frequency, Panel
+from include.skufleet.forecasting.panel import Dates, Floats, Frequency, Panel, zero_unknown
 from include.skufleet.forecasting.scoring import harmonics
 from include.skufleet.forecasting.sharing import once_per_span
 
@@ -75,9 +75,8 @@ class PoissonRegression:
         first = fit_events(past, indicators, past.offset, ridge=self.ridge)
         weights = self._solve(columns, replace(past, offset=past.offset * np.exp(first @ indicators)))
         effects = fit_events(past, indicators, past.offset * _multiply(columns, weights), ridge=self.ridge)
-        momentum = find_momentum(past.levels, np.array([panel.dates.size - 1]))
         shift = {
-            group: sum(weights[group, name] * ratio[:, 0] for name, ratio in momentum.items())
+            group: sum(weights[group, name] * ratio[:, -1] for name, ratio in find_momentum(past.levels).items())
             for group in ("momentum", "fade")
         }
         steps = np.array([weights.get(("season", str(step)), 0.0) for step in range(panel.season_length)])
@@ -85,13 +84,13 @@ class PoissonRegression:
             self.name,
             panel,
             {
-                "level": np.nan_to_num(past.levels[0][:, -1]) * np.exp(weights["base", ""] + shift["momentum"]),
+                "level": zero_unknown(past.levels[0, :, -1]) * np.exp(weights["base", ""] + shift["momentum"]),
                 "fade": shift["fade"],
                 "season": past.season * np.exp(steps),
                 "waves": {**_of_group(weights, "year"), **_of_group(weights, "month")},
                 "events": name_effects(events, effects),
                 "flags": _of_group(weights, "flag"),
-                "cap": self.guard * np.nan_to_num(panel.units).max(axis=1),
+                "cap": self.guard * zero_unknown(panel.units).max(axis=1),
                 "price": weights.get(("price", ""), 0.0),
                 "limits": limits,
                 **last_prices(panel, past.usual_price),
@@ -155,7 +154,7 @@ def _make_columns(panel: Panel, past: Past) -> tuple[Columns, tuple[float, float
     if (relative := past.relative_price(panel)) is not None:
         limits = (float(relative.min(initial=0.0)), float(relative.max(initial=0.0)))
         columns["price", ""] = relative
-    for name, ratio in find_momentum(past.levels, past.origins).items():
-        columns["momentum", name] = ratio
-        columns["fade", name] = ratio * past.lead
+    for name, ratio in find_momentum(past.levels).items():
+        columns["momentum", name] = past.at_targets(ratio)
+        columns["fade", name] = columns["momentum", name] * past.lead
     return columns, limits

@@ -10,7 +10,7 @@ import numpy as np
 
 from include.skufleet.forecasting.candidates.contract import EVERY_CLASS, Fitted, pack
 from include.skufleet.forecasting.levels import find_season, smooth_levels, weigh_by_loss
-from include.skufleet.forecasting.panel import Floats, Frequency, Panel
+from include.skufleet.forecasting.panel import Floats, Frequency, Panel, zero_unknown
 from include.skufleet.forecasting.sharing import once_per_panel
 
 HALF_LIVES: dict[Frequency, tuple[float, ...]] = {"D": (7.0, 14.0, 28.0, 56.0, 112.0), "W": (1.0, 2.0, 4.0, 8.0, 16.0)}
@@ -68,10 +68,9 @@ def score_half_lives(units: Floats, factors: Floats, grid: Sequence[float], *, l
         Levels (G, S), 0 for a store without known values, and losses (G,): squared errors over the last year, summed
         over the stores.
     """
-    last, loss = np.zeros((len(grid), units.shape[0])), np.zeros(len(grid))
-    for row, half_life in enumerate(grid):
-        levels = smooth_levels(units, factors, half_life)
-        last[row] = np.nan_to_num(levels[:, -1])
-        errors = (levels[:, :-lag] * factors[:, lag:] - units[:, lag:])[:, -YEAR:]
-        loss[row] = np.square(np.nan_to_num(errors)).sum()
-    return last, loss
+    periods = units.shape[1]
+    seen = min(periods, YEAR + lag)
+    levels = smooth_levels(units, factors, grid, slice(-seen, None))
+    later = slice(periods - max(seen - lag, 0), None)
+    errors = levels[:, :, : periods - later.start] * factors[:, later] - units[:, later]
+    return zero_unknown(levels[:, :, -1]), np.square(zero_unknown(errors)).sum(axis=(1, 2))

@@ -23,7 +23,7 @@ from include.skufleet.forecasting.candidates.direct import (
     name_effects,
 )
 from include.skufleet.forecasting.levels import LONGEST_STORE_SEASON
-from include.skufleet.forecasting.panel import Floats, Panel
+from include.skufleet.forecasting.panel import Floats, Panel, zero_unknown
 from include.skufleet.forecasting.scoring import FEATURE_DECIMALS, day_of_month
 
 MOST_ROWS = 12_000
@@ -192,15 +192,14 @@ def fit_trees(kind: str, panel: Panel, grow: Callable[[Lesson], Trees], none: Tr
     effects = fit_events(past, indicators, past.offset)
     features, limits = lay_out_features(panel, past, effects @ indicators)
     trees = grow(make_lesson(past, features)) if past.teaches(FEWEST_ROWS) else none
-    momentum = find_momentum(past.levels, np.array([panel.dates.size - 1]))
     return pack(
         kind,
         panel,
         {
-            "level": np.nan_to_num(past.levels[0][:, -1]),
+            "level": zero_unknown(past.levels[0, :, -1]),
             "season": past.season,
-            "cap": guard * np.nan_to_num(panel.units).max(axis=1),
-            **{name: np.round(ratio[:, 0], FEATURE_DECIMALS) for name, ratio in momentum.items()},
+            "cap": guard * zero_unknown(panel.units).max(axis=1),
+            **{name: np.round(ratio[:, -1], FEATURE_DECIMALS) for name, ratio in find_momentum(past.levels).items()},
             "events": name_effects(events, effects),
             "flags": list(panel.flags),
             "limits": limits,
@@ -227,7 +226,7 @@ def lay_out_features(panel: Panel, past: Past, event: Floats) -> tuple[dict[str,
     if panel.frequency == "D":
         features["day of month"] = day_of_month(panel.dates[targets])[None, :].astype(float)
     features["lead"] = past.lead[None, :]
-    features.update(find_momentum(past.levels, past.origins))
+    features.update({name: past.at_targets(ratio) for name, ratio in find_momentum(past.levels).items()})
     limits = (0.0, 0.0)
     if (relative := past.relative_price(panel)) is not None:
         limits = (float(relative.min(initial=0.0)), float(relative.max(initial=0.0)))

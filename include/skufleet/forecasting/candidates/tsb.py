@@ -66,9 +66,9 @@ class TSB:
         sales = _pack_left(np.divide(actual, factor, out=np.zeros(actual.shape), where=sold), sold)
         typical = sales.sum(axis=1) / np.maximum(seen[:, -1], 1)
         sizes = [np.take_along_axis(_average(sales, alpha, typical), seen, axis=1) for alpha in self.alphas]
-        often = np.asarray(seen[:, -1] / np.maximum(count, 1), dtype=float)
+        often = seen[:, -1] / np.maximum(count, 1)
         until = np.minimum(np.arange(actual.shape[1] + 1), count[:, None])  # later periods are not known: no change
-        chances = [np.take_along_axis(_average(sold * 1.0, beta, often), until, axis=1) for beta in self.betas]
+        chances = [np.take_along_axis(_average(sold.astype(float), beta, often), until, axis=1) for beta in self.betas]
         return np.stack(sizes), np.stack(chances)
 
 
