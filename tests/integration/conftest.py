@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from include.skufleet.local import stack as embedded
-from include.skufleet.local.settings import PROJECT_ROOT, StackSettings, load_settings
+from include.skufleet.local.beside import settings_beside
+from include.skufleet.local.settings import StackSettings
 
 
 @dataclass(frozen=True)
@@ -35,27 +34,10 @@ class RunningStack:
     login: tuple[str, str] = field(repr=False)
 
 
-def free_ports(count: int) -> list[int]:
-    """Return `count` different loopback ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [server.getsockname()[1] for server in sockets]
-    finally:
-        for server in sockets:
-            server.close()
-
-
-def settings_in(state: Path) -> StackSettings:
-    """Return settings for a stack of its own: free ports, its state in `state`, the project's DAGs and plugins."""
-    names = [f"SKUFLEET_{name}_PORT" for name in ("POSTGRES", "S3", "MLFLOW", "AIRFLOW")]
-    ports = dict(zip(names, map(str, free_ports(4)), strict=True))
-    return load_settings(PROJECT_ROOT, {"SKUFLEET_LOCAL_DIR": str(state), "SKUFLEET_BUCKET": "skufleet", **ports})
-
-
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The running stack; it is taken down, with everything in it, when the session ends."""
-    settings = settings_in(tmp_path_factory.mktemp("stack") / "local")
+    settings = settings_beside(tmp_path_factory.mktemp("stack") / "local")
     try:
         access = embedded.up(settings)
         user, password = next(iter(json.loads(access.login.read_text(encoding="utf-8")).items()))

@@ -24,7 +24,7 @@ from include.skufleet.local.credentials import Credentials, load_credentials
 from include.skufleet.local.environment import Endpoints, child_environment, s3_environment
 from include.skufleet.local.services import binaries, command_of
 from include.skufleet.local.settings import StackSettings
-from tests.integration.conftest import settings_in
+from include.skufleet.local.beside import settings_beside
 
 pytestmark = pytest.mark.integration
 
@@ -64,7 +64,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(settings_in(tmp_path_factory.mktemp("s3") / "local"))
+    server = Server(settings_beside(tmp_path_factory.mktemp("s3") / "local"))
     server.start()
     try:
         yield server

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -58,6 +59,11 @@ class AirflowApi:
     def run_state(self, dag_id: str, run_id: str) -> str:
         """``queued, running, success`` or ``failed``."""
         return str(self._get(f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}")["state"])
+
+    def run_ended(self, dag_id: str, run_id: str) -> datetime | None:
+        """When the scheduler saw the run end; ``None`` while it goes on."""
+        ended = self._get(f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}")["end_date"]
+        return None if ended is None else datetime.fromisoformat(ended)
 
     def task_instances(self, dag_id: str, run_id: str) -> Iterator[dict[str, Any]]:
         """Every task instance of the run, as Airflow describes it."""
