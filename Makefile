@@ -15,7 +15,7 @@ quoted = '$(subst ','\'',$(1))'
 
 help: ## this list
 	@echo "Skufleet retrains one demand model per SKU of a whole catalogue. The targets:"
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## start everything, load the demo catalogue, retrain it, show where to look
 	@$(CLI) demo

@@ -20,11 +20,11 @@ from botocore.exceptions import ClientError
 from deltalake import DeltaTable, write_deltalake
 
 from include.skufleet.local import health, processes
+from include.skufleet.local.beside import settings_beside
 from include.skufleet.local.credentials import Credentials, load_credentials
 from include.skufleet.local.environment import Endpoints, child_environment, s3_environment
 from include.skufleet.local.services import binaries, command_of
 from include.skufleet.local.settings import StackSettings
-from include.skufleet.local.beside import settings_beside
 
 pytestmark = pytest.mark.integration
 

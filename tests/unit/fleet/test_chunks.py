@@ -66,14 +66,14 @@ def test_the_longest_chunk_comes_first(planned: list[PlannedSku], limits: Limits
 @pytest.mark.parametrize(
     ("count", "seconds", "slots", "expected"),
     [
-        (100, 0.06, 2, 1),  # 6 s: one more process would cost more than it saves
-        (300, 0.06, 2, 2),  # 18 s
-        (1_000, 0.06, 2, 4),  # 60 s: two rounds even stragglers out
+        (50, 0.06, 2, 1),  # 3 s: one more process would cost more than it saves
+        (100, 0.06, 2, 2),
+        (300, 0.06, 2, 4),  # 18 s: two rounds even stragglers out
         (10_000, 0.06, 2, 6),  # 7.3 million rows
         (30_000, 0.1, 2, 16),  # 21.9 million rows
         (30_000, 0.1, 3, 15),
         (10_000, 0.4, 2, 18),  # 4,000 s, each below four minutes
-        (10_000, 0.031, 40, 40),  # 7.8 s each: two rounds are not worth it
+        (10_000, 0.015, 40, 40),  # 3.8 s each: two rounds are not worth it
         (3, 100.0, 8, 3),
     ],
 )
@@ -151,10 +151,10 @@ def test_no_sku_makes_no_chunk() -> None:
 def test_what_was_not_measured_is_estimated_by_its_rows_and_the_pace_of_the_others() -> None:
     planned = [PlannedSku("A", 0, 10_000), PlannedSku("B", 0, 10_000), PlannedSku("C", 0, 20_000)]
     seconds = {item.sku: item.seconds for item in estimate_seconds(planned, {"A": 0.12, "B": math.nan, "C": 0.0})}
-    nominal = 0.03 + 0.003 * 10
+    nominal = 0.03 + 0.008 * 10
     assert seconds["A"] == pytest.approx(0.12 + REGISTRATION_SECONDS)
     assert seconds["B"] == pytest.approx(0.12 + REGISTRATION_SECONDS)
-    assert seconds["C"] == pytest.approx((0.03 + 0.003 * 20) * 0.12 / nominal + REGISTRATION_SECONDS)
+    assert seconds["C"] == pytest.approx((0.03 + 0.008 * 20) * 0.12 / nominal + REGISTRATION_SECONDS)
     (alone,) = estimate_seconds(planned[:1], {})
     assert alone.seconds == pytest.approx(nominal + REGISTRATION_SECONDS)
 
