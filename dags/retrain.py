@@ -3,7 +3,8 @@
 **Flow**: `ingest` what has landed since the last run → `plan` which SKUs to train, packed into chunks of like cost →
 `departments`: what the calendar does to the sales of each department, for its SKUs to borrow from (skipped where no
 candidate does) → `retrain`, one mapped task per chunk: validate, backtest, train and register each of its SKUs →
-`promote` what beats the baseline and is no worse than production → `forecast` with what is in production → `report`.
+`promote` what beats the baseline and is no worse than production → `forecast` with what is in production → `report`,
+and beside it `tidy`, which deletes old versions and runs.
 
 **Schedule**: from the catalogue file (daily by default), no catch-up, one run at a time.
 
@@ -94,9 +95,14 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             """Account for every SKU, write the report, and turn red if a chunk was lost."""
             return tasks.report(current_run(catalogue.name), f"retrain_{catalogue.name}")
 
+        @fleet_task()
+        def tidy() -> dict[str, Any]:
+            """Delete what the catalogue file's section `retention` does not keep: old versions, files and runs."""
+            return tasks.tidy(current_run(catalogue.name))
+
         planned = plan(ingest())
         chunks = retrain.expand_kwargs(planned)
-        planned >> departments() >> chunks >> promote() >> forecast() >> report()
+        planned >> departments() >> chunks >> promote() >> forecast() >> [report(), tidy()]
 
     return retrain_catalogue()
 

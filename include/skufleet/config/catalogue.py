@@ -132,6 +132,18 @@ class Fleet(Model):
     max_age: Annotated[int, Field(ge=0)] = 28
 
 
+class Retention(Model):
+    """What is kept of the past. What serves, what served before it and what waits in staging always is.
+
+    Attributes:
+        versions: newest versions of each SKU's model.
+        runs: newest runs, with their tables, forecasts, release and report.
+    """
+
+    versions: Annotated[int, Field(ge=1)] = 5
+    runs: Annotated[int, Field(ge=1)] = 30
+
+
 class Catalogue(Model):
     """One retailer's catalogue: data source and settings. See ``docs/catalogue-file.md`` for every key."""
 
@@ -159,6 +171,7 @@ class Catalogue(Model):
     intervals: Intervals = Intervals()
     gate: Gate = Gate()
     fleet: Fleet = Fleet()
+    retention: Retention = Retention()
     search: Search | None = Search()
 
     @field_validator("candidates")

@@ -83,6 +83,11 @@ class RunKeys:
         return f"standing/{self.catalogue}.parquet"
 
     @property
+    def versions_key(self) -> str:
+        """Every version of the catalogue's models that has not been pruned."""
+        return f"standing/{self.catalogue}.versions.parquet"
+
+    @property
     def forecast_pointer(self) -> str:
         """Names the forecasts that are published."""
         return f"forecasts/{self.catalogue}/current.json"

@@ -35,6 +35,7 @@ from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableEr
 
 THREADS = 8
 ATTEMPTS = 5
+PER_DELETION = 1000  # S3's limit
 _BODY_ATTEMPTS = 3
 _CLIENT_CONFIG = Config(
     s3={"addressing_style": "path"},
@@ -140,6 +141,22 @@ class ObjectStore:
         """Delete one object; it is no error when there is none."""
         with self._errors(key):
             self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Delete objects, 1,000 in a request; it is no error when one is not there.
+
+        Raises:
+            ServiceUnavailableError: S3 could not delete one of them; others may be gone.
+        """
+        waiting = list(keys)
+        for start in range(0, len(waiting), PER_DELETION):
+            part = [{"Key": key} for key in waiting[start : start + PER_DELETION]]
+            with self._errors(part[0]["Key"]):
+                answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": part, "Quiet": True})
+            for refused in answer.get("Errors", ())[:1]:
+                raise ServiceUnavailableError(
+                    f"{self.uri(refused['Key'])}: S3 did not delete it: {refused.get('Code')} {refused.get('Message')}"
+                )
 
     def put_json(self, key: str, value: Any) -> None:
         """Write a JSON object: UTF-8, sorted keys, no NaN."""

@@ -97,6 +97,18 @@ def report(run: Run, dag_id: str) -> dict[str, Any]:
     return {"markdown": summary["markdown"], "links": {kind: url for kind, (_, url) in links.items()}}
 
 
+def tidy(run: Run) -> dict[str, Any]:
+    """Delete what the catalogue's file does not keep of the past."""
+    from include.skufleet.fleet.tidy import tidy_run
+
+    clients, catalogue = _open(run)
+    _skip_without_models(clients, run)
+    with _timed(clients, run, "tidy"):
+        summary = tidy_run(clients, catalogue, run)
+    log.info("Tidied: %s", summary)
+    return summary
+
+
 def _links(clients: Clients, run: Run, dag_id: str) -> dict[str, tuple[str, str]]:
     """Kind of link -> its title in the report, and its address (empty where a browser cannot reach the service)."""
     from include.skufleet.registry.links import registry_search_url

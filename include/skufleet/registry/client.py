@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from include.skufleet.registry.connection import Connection
 from include.skufleet.registry.metrics import TABLE_FILE, Cell, table_content
 from include.skufleet.registry.package import DATA_FILE, read_parameters
+from include.skufleet.registry.pruning import delete_versions, list_versions
 from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
 from include.skufleet.registry.register import ChunkRegistration, PutArtifact, Registered
 from include.skufleet.registry.runs import find_or_create_run, finish_run
@@ -143,6 +144,17 @@ class Registry:
     def keep_in_staging(self, state: ModelState, version: int) -> None:
         """Let the version wait in staging, unless a later one does."""
         hold_in_staging(self._connection, state, version)
+
+    def list_versions(self, catalogue: str) -> list[RegisteredVersion]:
+        """Every version of the catalogue's models: a request per 10,000, which take MLflow several seconds each."""
+        return list_versions(self._connection, catalogue)
+
+    def delete_versions(self, versions: Iterable[tuple[str, int]], threads: int = _WRITE_THREADS) -> None:
+        """Delete versions, ``(name, number)`` each, a few at a time; one that is gone already is no error.
+
+        Files are not MLflow's business. An outage stops the rest; what was deleted stays so.
+        """
+        delete_versions(self._connection, versions, threads)
 
     def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version, a request each."""

@@ -29,6 +29,8 @@ from include.skufleet.errors import ArtifactError
 
 DATA_FILE = "model.json"
 CODE_FILE = "scorer.zip"
+ENVIRONMENT_FILE = "python_env.yaml"
+DESCRIPTION_FILE = "MLmodel"
 ColumnType = Literal["string", "double", "long", "boolean", "datetime"]
 
 
@@ -129,8 +131,8 @@ class ModelPackage:
             environment = {"python": platform.python_version(), "dependencies": list(self.requirements)}
             self._shared[run_id] = {
                 CODE_FILE: pack_module(self.module, self.scorer_source),
-                "python_env.yaml": json.dumps(environment).encode("utf-8"),
-                "MLmodel": self._mlmodel(run_id).encode("utf-8"),
+                ENVIRONMENT_FILE: json.dumps(environment).encode("utf-8"),
+                DESCRIPTION_FILE: self._mlmodel(run_id).encode("utf-8"),
             }
         return self._shared[run_id]
 
@@ -144,7 +146,7 @@ class ModelPackage:
 
         model = Model(run_id=run_id, signature=self._mlflow_signature)
         pyfunc.add_to_model(
-            model, loader_module=self.module, data=DATA_FILE, code=CODE_FILE, python_env="python_env.yaml"
+            model, loader_module=self.module, data=DATA_FILE, code=CODE_FILE, python_env=ENVIRONMENT_FILE
         )
         return str(model.to_yaml())
 
@@ -161,6 +163,11 @@ def pack_module(name: str, source: str) -> bytes:
         entry.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(entry, ast.unparse(tree))
     return buffer.getvalue()
+
+
+def artifact_files(uri: str) -> list[str]:
+    """The addresses of all files of the artifact in a folder."""
+    return [f"{uri}/{name}" for name in (DATA_FILE, CODE_FILE, ENVIRONMENT_FILE, DESCRIPTION_FILE)]
 
 
 def read_parameters(content: bytes, where: str) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""Keep the past at a constant size: old versions with their files, and what old runs wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from include.skufleet.config import Catalogue
+from include.skufleet.fleet.clients import Clients, artifact_key
+from include.skufleet.fleet.run import Run
+from include.skufleet.lake.publishing import read_published
+from include.skufleet.lake.store import ObjectStore, StoredObject
+from include.skufleet.lifecycle.retention import choose_versions_to_prune
+from include.skufleet.registry.package import artifact_files
+
+BACKLOG = 3
+"""Versions pruned in one run at the most, for each model that there is: one is the daily measure."""
+_COLUMNS = {"name": "str", "version": "int64", "artifact_uri": "str"}
+
+
+def tidy_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]:
+    """Delete what the catalogue's section ``retention`` does not keep. Safe to repeat, and to break off anywhere.
+
+    A version is deleted before its files, and struck off the list of versions last: what was broken off in between
+    is found by the next run, and nobody can find a version without its files.
+
+    Returns:
+        Small JSON: versions that are kept and that were pruned, runs that were pruned, objects deleted.
+    """
+    pruned, kept = _prune_versions(clients, catalogue, run)
+    runs, objects = _prune_runs(clients.store, catalogue, run)
+    return {
+        "versions_kept": kept,
+        "versions_pruned": pruned,
+        "runs_pruned": runs,
+        "objects_deleted": objects + 4 * pruned,
+    }
+
+
+def _prune_versions(clients: Clients, catalogue: Catalogue, run: Run) -> tuple[int, int]:
+    """How many versions were pruned, and how many are left."""
+    versions = _list_versions(clients, run)
+    states = clients.registry.states(catalogue.name)
+    aliased = {state.name: set(state.aliases.values()) for state in states.values()}
+    old = choose_versions_to_prune(
+        versions, aliased, keep=catalogue.retention.versions, most=BACKLOG * max(1, len(aliased))
+    )
+    if len(old):
+        clients.registry.delete_versions(zip(old["name"], old["version"].astype(int), strict=True))
+        store = clients.store
+        store.delete_many(artifact_key(store, file) for uri in old["artifact_uri"] for file in artifact_files(uri))
+    left = versions.drop(index=old.index)
+    clients.store.put_frame(run.versions_key, left)
+    return len(old), len(left)
+
+
+def _list_versions(clients: Clients, run: Run) -> pd.DataFrame:
+    """``name, version, artifact_uri`` of every version: the list of the run before, and what this one made.
+
+    Where there is no list, MLflow is asked, which takes long for a large catalogue: once.
+    """
+    store = clients.store
+    if not store.exists(run.versions_key):
+        rows = [(item.name, item.version, item.artifact_uri) for item in clients.registry.list_versions(run.catalogue)]
+        return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+    made = store.get_frame(run.results_key, ["registered_name", "version", "artifact_uri"])
+    own = made[made["version"] > 0].rename(columns={"registered_name": "name"})
+    both = pd.concat([store.get_frame(run.versions_key), own], ignore_index=True)
+    return both.drop_duplicates(["name", "version"], ignore_index=True)
+
+
+def _prune_runs(store: ObjectStore, catalogue: Catalogue, run: Run) -> tuple[int, int]:
+    """Delete what runs beyond the newest wrote, unless it is in force; how many runs, and how many objects."""
+    folder = f"runs/{catalogue.name}/"
+    by_run: dict[str, list[StoredObject]] = {}
+    for item in store.list(folder):
+        by_run.setdefault(item.key.removeprefix(folder).split("/")[0], []).append(item)
+    newest_first = sorted(by_run, key=lambda key: max(item.last_modified for item in by_run[key]), reverse=True)
+    in_force = _list_in_force(store, run)
+    old = [key for key in newest_first[catalogue.retention.runs :] if key not in in_force and key != run.key]
+    keys = [item.key for key in old for item in by_run[key]]
+    for key in old:
+        keys += [item.key for item in store.list(f"forecasts/{catalogue.name}/{key}/")]
+        keys += [f"releases/{catalogue.name}/{key}.parquet", f"reports/{catalogue.name}/{key}.html"]
+    store.delete_many(keys)
+    return len(old), len(keys)
+
+
+def _list_in_force(store: ObjectStore, run: Run) -> set[str]:
+    """The runs whose release or forecasts are in force, by the parts of the keys that the pointers name."""
+    pointers = (read_published(store, pointer) or {} for pointer in (run.release_pointer, run.forecast_pointer))
+    named = [key for content in pointers for key in (*content.get("keys", ()), content.get("release", ""))]
+    return {part.removesuffix(".parquet") for key in named for part in key.split("/")[2:3]}

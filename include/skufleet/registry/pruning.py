@@ -1,0 +1,46 @@
+"""Take old versions out of MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from include.skufleet.errors import PermanentError
+from include.skufleet.registry.connection import Connection, error_code
+from include.skufleet.registry.names import catalogue_filter, catalogue_of
+from include.skufleet.registry.records import RegisteredVersion
+
+_PER_PAGE = 10_000  # MLflow's limit
+
+
+def list_versions(connection: Connection, catalogue: str) -> list[RegisteredVersion]:
+    """Every version of the catalogue's models."""
+    found = connection.pages(
+        f"list the versions of {catalogue}",
+        lambda client, token: client.search_model_versions(
+            catalogue_filter(catalogue), max_results=_PER_PAGE, page_token=token
+        ),
+    )
+    return [RegisteredVersion.from_mlflow(item) for item in found if catalogue_of(item.name) == catalogue]
+
+
+def delete_versions(connection: Connection, versions: Iterable[tuple[str, int]], threads: int) -> None:
+    """Delete versions with several threads; the first outage stops those that have not begun."""
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(_delete, connection, name, number) for name, number in versions]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _delete(connection: Connection, name: str, number: int) -> None:
+    try:
+        connection.call(
+            f"delete version {number} of {name}", lambda client: client.delete_model_version(name, str(number))
+        )
+    except PermanentError as error:
+        if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+            raise
