@@ -54,8 +54,7 @@ def describe_run(summary: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]]
         chunks are ``None`` where there was none.
     """
     outcomes, times = summary["outcomes"], [chunk["seconds"] for chunk in chunks]
-    # A SKU that was left alone has the outcome of the run that trained it.
-    models = max(0, outcomes.get("trained", 0) + outcomes.get("fallback", 0) - (summary.get("unchanged") or 0))
+    models = outcomes.get("trained", 0) + outcomes.get("fallback", 0)
     return {
         "seconds": round(seconds, 1),
         "stage_seconds": summary["stage_seconds"],

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.engine import fit_chosen
+from benchmarks.fleet.side_by_side import time_side_by_side
 from include.skufleet.config import Catalogue, read_settings
 from include.skufleet.forecasting.panel import Panel
 from include.skufleet.lake.store import open_store
 
+MODELS = 60
+WARM_UP = 2
 TAGS = {f"tag_{number}": "value" for number in range(16)}
 FILE = b"x" * 3_000
 
@@ -22,7 +25,8 @@ class Floor:
 
     Attributes:
         fit: CPU seconds of backtest, choice and refit, divided by the cores.
-        calls: of a registered model, a version with tags, an alias and two objects, with a client per core.
+        calls: wall seconds of two objects, a registered model, a version with tags and an alias, with a client per
+            core at it side by side.
     """
 
     fit: float
@@ -34,34 +38,32 @@ class Floor:
         return self.fit + self.calls
 
 
-def measure_floor(panels: list[Panel], catalogue: Catalogue, models: int = 60) -> Floor:
-    """Time the engine alone on some panels, and the calls alone for some models."""
-    for panel in panels[:2]:
+def measure_floor(panels: Sequence[Panel], catalogue: Catalogue, models: int = MODELS) -> Floor:
+    """Time the engine alone on some panels, at least one, and the calls alone for so many models per core."""
+    for panel in panels[:WARM_UP]:
         fit_chosen(panel, catalogue.candidates, catalogue)
     started = time.process_time()
     for panel in panels:
         fit_chosen(panel, catalogue.candidates, catalogue).to_artifact()
     cores = os.cpu_count() or 1
     fit = (time.process_time() - started) / len(panels) / cores
-    with ProcessPoolExecutor(cores) as pool:
-        each = list(pool.map(call_barely, range(cores), [models] * cores))
-    return Floor(fit, sum(each) / cores / cores)
+    return Floor(fit, time_side_by_side(call_barely, [(part, models) for part in range(cores)]))
 
 
-def call_barely(part: int, models: int) -> float:
-    """Register some models with nothing but the calls; seconds per model."""
+def call_barely(part: tuple[int, int], begin: Callable[[], None]) -> int:
+    """Register so many models with nothing but the calls."""
     from mlflow import MlflowClient
 
-    client, settings = MlflowClient(), read_settings()
-    store = open_store(settings.bucket)
-    client.search_registered_models(max_results=1)
-    started = time.perf_counter()
-    for number in range(models):
-        name = f"floor-{part}-{number}-{time.monotonic_ns()}"
+    (number, models), client, settings = part, MlflowClient(), read_settings()
+    store, unique = open_store(settings.bucket), time.time_ns()
+    for model in range(models + WARM_UP):
+        if model == WARM_UP:
+            begin()
+        name = f"floor-{number}-{model}-{unique}"
         folder = f"floor/{name}"
         store.put(f"{folder}/MLmodel", FILE)
         store.put(f"{folder}/model.json", FILE)
         client.create_registered_model(name, {"sku": name})
         made = client.create_model_version(name, store.uri(folder), tags=TAGS, await_creation_for=0)
         client.set_registered_model_alias(name, "production", made.version)
-    return (time.perf_counter() - started) / models
+    return models

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +16,22 @@ from include.skufleet.local import stack
 from include.skufleet.local.beside import settings_beside
 from include.skufleet.local.settings import PROJECT_ROOT, StackSettings
 
-STATES = PROJECT_ROOT / ".local-bench"
+HOME = PROJECT_ROOT / ".local-bench"
+"""Where benchmarks keep what they stored, a folder each."""
 
 
 @contextmanager
-def own_stack(name: str, *, keep: bool = False) -> Iterator[tuple[StackSettings, stack.Access]]:
-    """Start a stack in ``.local-bench/<name>``, empty unless ``keep``; within, ``os.environ`` is that of a task.
+def own_stack(state: Path, *, keep: bool = False) -> Iterator[tuple[StackSettings, stack.Access]]:
+    """Start a stack with its state in a folder, emptied unless ``keep``; within, ``os.environ`` is that of a task.
 
-    Its data stay in the folder when it has been taken down, for a look or for ``keep``.
+    It is taken down at the end, also after an error, Ctrl-C or SIGTERM; its data stay in the folder, for a look or for
+    ``keep``.
 
     Raises:
         LocalStackError: another benchmark uses the folder, or something cannot start.
     """
-    state, before = STATES / name, dict(os.environ)
-    settings = settings_beside(state)
+    settings, before = settings_beside(state), dict(os.environ)
+    ended = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with hold_alone(state.with_suffix(".lock")):
         try:
             stack.down(settings)  # of a benchmark that was killed
@@ -40,6 +44,7 @@ def own_stack(name: str, *, keep: bool = False) -> Iterator[tuple[StackSettings,
             os.environ.clear()
             os.environ.update(before)
             stack.down(settings)
+            signal.signal(signal.SIGTERM, ended)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -12,98 +14,108 @@ from urllib.parse import urlencode
 import psutil
 
 from include.skufleet.cli.airflow_api import AirflowApi
-from include.skufleet.errors import PermanentError, ServiceUnavailableError
+from include.skufleet.errors import ServiceUnavailableError
+from include.skufleet.local.processes import find_process, read_started
 from include.skufleet.local.settings import StackSettings
 
-EVERY, GRID_EVERY = 1.0, 15.0
-WATCHED = ("scheduler", "metadatabase", "triggerer", "dag_processor")
+MEMORY_EVERY, HEALTH_EVERY, GRID_EVERY = 1.0, 2.0, 15.0
+HEALTHY = ("scheduler", "metadatabase", "dag_processor")
 
 
 class Watcher:
-    """Looks once a second, from the start to the end of the ``with`` block.
+    """Looks again and again, from the start to the end of the ``with`` block, with a thread for each thing looked at.
 
     Attributes:
-        peak_task_rss_mb: resident memory of the largest task process. A task is a child of one of the scheduler's
-            workers; what it shares with them, libraries above all, is counted in.
-        looks: how often it looked.
-        unhealthy: how many of the looks found a part of Airflow that was not healthy, or no answer.
-        slowest_health: seconds of the slowest answer to a health request.
-        slowest_grid: seconds of the slowest opening of the grid: its structure, its runs and their task summaries.
+        peak_task_rss_mb: resident memory of the largest task process; see ``largest_task``.
+        unhealthy: how often a part of Airflow was not reported healthy, or nobody answered.
+        slowest: seconds of the slowest answer to what was asked: ``health``; ``api``, the newest run as the public API
+            describes it; ``grid``, all that the UI asks for to open the grid of the Dag.
     """
 
     def __init__(self, api: AirflowApi, settings: StackSettings, dag_id: str) -> None:
-        # A session of its own: the run is polled through the other one by another thread.
-        self._api, self._dag_id = AirflowApi(api.url, api.username, api.password), dag_id
-        recorded = (settings.paths.pids / "airflow-scheduler.json").read_text(encoding="utf-8")
-        self._scheduler = int(json.loads(recorded)["pid"])
+        self._api, self._dag_id, self._settings = api, dag_id, settings
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self.peak_task_rss_mb = self.looks = self.unhealthy = 0
-        self.slowest_health = self.slowest_grid = 0.0
+        looks = (
+            (self._look_at_memory, MEMORY_EVERY),
+            (self._look_at_health, HEALTH_EVERY),
+            (self._look_at_grid, GRID_EVERY),
+        )
+        self._threads = [threading.Thread(target=self._repeat, args=look, daemon=True) for look in looks]
+        self.peak_task_rss_mb = self.unhealthy = 0
+        self.slowest = {"health": 0.0, "api": 0.0, "grid": 0.0}
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def figures(self) -> dict[str, Any]:
         """What was seen, for the JSON line."""
+        seconds = {f"slowest_{name}_seconds": round(value, 2) for name, value in self.slowest.items()}
         return {
             "peak_task_rss_mb": self.peak_task_rss_mb,
-            "looks": self.looks,
+            "never_unhealthy": self.unhealthy == 0,
             "unhealthy": self.unhealthy,
-            "slowest_health_seconds": round(self.slowest_health, 2),
-            "slowest_grid_seconds": round(self.slowest_grid, 2),
+            **seconds,
         }
 
-    def _watch(self) -> None:
-        grid_due = time.monotonic() + EVERY  # soon, so that a short run is looked at too
-        while not self._stop.wait(EVERY):
-            self.looks += 1
-            self.peak_task_rss_mb = max(self.peak_task_rss_mb, find_largest_task(self._scheduler))
-            started = time.monotonic()
-            healthy = self._is_healthy()
-            self.slowest_health = max(self.slowest_health, time.monotonic() - started)
-            if time.monotonic() >= grid_due:
-                started = time.monotonic()
-                healthy &= self._open_grid()
-                self.slowest_grid = max(self.slowest_grid, time.monotonic() - started)
-                grid_due = time.monotonic() + GRID_EVERY
-            self.unhealthy += not healthy
+    def _repeat(self, look: Callable[[], None], every: float) -> None:
+        while True:
+            try:
+                look()
+            except ServiceUnavailableError:
+                self.unhealthy += 1
+            if self._stop.wait(every):
+                return
 
-    def _is_healthy(self) -> bool:
-        try:
-            return find_unhealthy(json.loads(self._api.read("/api/v2/monitor/health"))) == []
-        except (ServiceUnavailableError, PermanentError):
-            return False
+    def _look_at_memory(self) -> None:
+        scheduler = find_process(read_started(self._settings.paths, "airflow-scheduler"))
+        if scheduler is not None:
+            self.peak_task_rss_mb = max(self.peak_task_rss_mb, largest_task(scheduler))
 
-    def _open_grid(self) -> bool:
-        """The requests of the page, one after the other; whether all of them were answered."""
-        try:
-            self._api.read(f"/ui/grid/structure/{self._dag_id}?limit=10")
-            runs = json.loads(self._api.read(f"/ui/grid/runs/{self._dag_id}?limit=10&order_by=-run_after"))
+    def _look_at_health(self) -> None:
+        with self._timed("health"):
+            health = json.loads(self._api.read("/api/v2/monitor/health"))
+        self.unhealthy += not all(health[part]["status"] == "healthy" for part in HEALTHY)
+        with self._timed("api"):
+            self._api.read(f"/api/v2/dags/{self._dag_id}/dagRuns?limit=1&order_by=-run_after")
+
+    def _look_at_grid(self) -> None:
+        """Ask as the UI does: the structure, the latest runs, and these runs' task summaries."""
+        page = "limit=10&order_by=-run_after"
+        with self._timed("grid"):
+            self._api.read(f"/ui/grid/structure/{self._dag_id}?{page}")
+            runs = json.loads(self._api.read(f"/ui/grid/runs/{self._dag_id}?{page}"))
             named = urlencode([("run_ids", run["run_id"]) for run in runs])
             self._api.read(f"/ui/grid/ti_summaries/{self._dag_id}?{named}")
-        except (ServiceUnavailableError, PermanentError):
-            return False
-        return True
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        """Keep the time of the block if it is the slowest; what never answers took as long as it was waited for."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.slowest[name] = max(self.slowest[name], time.monotonic() - started)
 
 
-def find_unhealthy(health: dict[str, Any]) -> list[str]:
-    """The parts of Airflow that its own health report does not call healthy."""
-    return [part for part in WATCHED if health.get(part, {}).get("status") != "healthy"]
+def largest_task(scheduler: psutil.Process) -> int:
+    """Resident MB of the largest task process of a scheduler with a LocalExecutor; 0 where no task runs.
 
-
-def find_largest_task(scheduler: int) -> int:
-    """MB of the largest process two generations below the scheduler; one that ends meanwhile counts as nothing."""
+    The scheduler's children are the executor's workers, which only wait and watch; a task runs in a child that its
+    worker forks. What the task shares with worker and scheduler, libraries above all, is counted in. A process that
+    ends while it is looked at counts as nothing.
+    """
     largest = 0
-    for worker in _children(scheduler):
-        for task in _children(worker.pid):
+    for worker in _children(scheduler, recursive=False):
+        for task in _children(worker, recursive=True):
             try:
                 largest = max(largest, task.memory_info().rss)
             except psutil.NoSuchProcess:
@@ -111,8 +123,8 @@ def find_largest_task(scheduler: int) -> int:
     return largest // 2**20
 
 
-def _children(pid: int) -> list[psutil.Process]:
+def _children(process: psutil.Process, *, recursive: bool) -> list[psutil.Process]:
     try:
-        return psutil.Process(pid).children()
+        return list(process.children(recursive=recursive))
     except psutil.NoSuchProcess:
         return []
