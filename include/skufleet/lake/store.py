@@ -141,6 +141,11 @@ class ObjectStore:
         with self._errors(key):
             self.client.delete_object(Bucket=self.bucket, Key=key)
 
+    def delete_many(self, keys: Iterable[str], threads: int = THREADS) -> None:
+        """Delete several objects at a time; it is no error when one is not there."""
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            list(pool.map(self.delete, keys))
+
     def put_json(self, key: str, value: Any) -> None:
         """Write a JSON object: UTF-8, sorted keys, no NaN."""
         self.put(key, to_json(value))
@@ -196,6 +201,12 @@ class ObjectStore:
             place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
             with self._errors(""):
                 self.client.create_bucket(Bucket=self.bucket, **place)
+
+    def has_any(self, prefix: str) -> bool:
+        """Whether there is an object whose key starts with ``prefix``; one request, however many there are."""
+        with self._errors(prefix):
+            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
+        return bool(found.get("Contents"))
 
     def list(self, prefix: str) -> list[StoredObject]:
         """All objects whose key starts with ``prefix``, in the order of their keys."""
