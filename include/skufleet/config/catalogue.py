@@ -123,6 +123,7 @@ class Fleet(Model):
         rows_per_chunk: series times periods of a task at the most, give or take a quarter, which bounds its memory.
         skus_per_chunk: SKUs aimed at per task; ``None``: decided by what the SKUs took last time, and by the slots.
         max_age: days after which a SKU is trained again although nothing is new.
+        keep_versions: days for which a superseded version of the history can still be read.
     """
 
     buckets: Annotated[int, Field(ge=1, le=1024)] = 16
@@ -130,6 +131,7 @@ class Fleet(Model):
     rows_per_chunk: Annotated[int, Field(ge=1)] = 1_500_000
     skus_per_chunk: Annotated[int, Field(ge=1)] | None = None
     max_age: Annotated[int, Field(ge=0)] = 28
+    keep_versions: Annotated[int, Field(ge=1)] = 7
 
 
 class Retention(Model):

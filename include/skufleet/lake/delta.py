@@ -8,27 +8,25 @@ What does not belong here: what the columns mean.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
 
 from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
+from include.skufleet.lake.files import EVERYTHING, DataFile, Selection, empty_rows, read_file, write_files
 from include.skufleet.lake.store import ObjectStore
 
-# Beyond this, reading a bucket means opening many small files.
-MAX_FILES_PER_BUCKET = 32
 _READERS = 4
 _BUCKETS = "skufleet.buckets"
-_DICTIONARIES = ["sku", "store", "drop"]
+_KEPT = "its files are removed after `fleet.keep_versions` days; run again, on the newest version"
 
 
 def open_table(store: ObjectStore, key: str, version: int | None = None) -> Any | None:
@@ -38,14 +36,16 @@ def open_table(store: ObjectStore, key: str, version: int | None = None) -> Any 
         DataError: the table exists, but not in that version.
     """
     # delta-rs calls a table missing when S3 does not answer; taken at its word, all drops would be ingested again.
-    if not store.list(f"{key}/_delta_log/"):
+    if not store.has_any(f"{key}/_delta_log/"):
         return None
-    with _delta_errors(store.uri(key)):
+    with delta_errors(store.uri(key)):
         newest = DeltaTable(store.uri(key), storage_options=dict(store.storage_options))
         if version is None or version == newest.version():
             return newest
         if version > newest.version() or version < 0:
             raise DataError(f"{store.uri(key)}: has no version {version}, the newest is {newest.version()}")
+        if not store.exists(f"{key}/_delta_log/{version:020}.json"):
+            raise DataError(f"{store.uri(key)}: version {version} cannot be read any more, {_KEPT}")
         return DeltaTable(store.uri(key), version=version, storage_options=dict(store.storage_options))
 
 
@@ -79,20 +79,14 @@ def ensure_table(store: ObjectStore, key: str, schema: Any, buckets: int) -> Any
 
 def _create_table(store: ObjectStore, key: str, schema: Any, buckets: int) -> None:
     """Create the table, unless somebody else does so at this moment."""
-    with _delta_errors(store.uri(key)), suppress(CommitFailedError):
+    with delta_errors(store.uri(key)), suppress(CommitFailedError):
         DeltaTable.create(
             store.uri(key),
             schema=schema,
             mode="ignore",
             partition_by=["bucket"],
             storage_options=dict(store.storage_options),
-            # A model names the table version it was trained on, so versions have to stay readable.
-            configuration={
-                "delta.appendOnly": "true",
-                "delta.checkpointInterval": "10",
-                "delta.logRetentionDuration": "interval 3650 days",
-                _BUCKETS: str(buckets),
-            },
+            configuration={"delta.appendOnly": "true", "delta.checkpointInterval": "10", _BUCKETS: str(buckets)},
             raise_if_key_not_exists=False,
         )
 
@@ -113,42 +107,53 @@ def check_buckets(store: ObjectStore, key: str, table: Any, buckets: int) -> Non
 
 def has_drop(table: Any, drop_id: str) -> bool:
     """Whether the rows of a drop are in this version of the table."""
-    with _delta_errors(table.table_uri):
+    with delta_errors(table.table_uri):
         return table.transaction_version(drop_id) is not None
 
 
-def append(table: Any, rows: Any, drops: Mapping[str, int]) -> bool:
+def append(store: ObjectStore, key: str, table: Any, rows: Any, drops: Mapping[str, int]) -> bool:
     """Add the rows of some drops (id -> seq) in one commit; ``False``, and nothing added, when another commit won.
 
-    After ``True``, ``table`` is at the new version.
+    After ``True``, ``table`` is at the new version. What was written for a lost commit is swept up some day.
     """
-    properties = CommitProperties(
-        app_transactions=[Transaction(drop_id, seq) for drop_id, seq in drops.items()], max_commit_retries=0
-    )
-    with _delta_errors(table.table_uri):
+    files = write_files(store, key, rows)
+    return commit(table, added=files, removed=[], drops=drops)
+
+
+def commit(
+    table: Any, *, added: Sequence[DataFile], removed: Sequence[DataFile], drops: Mapping[str, int] | None = None
+) -> bool:
+    """Let data files be part of the table from now on, and others no more; ``False`` when another commit won.
+
+    Files that are removed must have had the same rows as some that are added: the table is append-only. They stay where
+    they are, for readers of the versions before. After ``True``, ``table`` is at the new version.
+    """
+    moment = int(time.time() * 1000)
+    adds = [
+        AddAction(item.path, item.size, item.partition, moment, not removed, f'{{"numRecords": {item.rows}}}')
+        for item in added
+    ]
+    removes = [RemoveAction(item.path, False, moment, item.size, item.partition) for item in removed]
+    transactions = [Transaction(drop_id, seq) for drop_id, seq in (drops or {}).items()]
+    properties = CommitProperties(app_transactions=transactions, max_commit_retries=0)
+    with delta_errors(table.table_uri):
         try:
-            write_deltalake(
-                table,
-                rows,
-                mode="append",
-                writer_properties=WriterProperties(compression="ZSTD"),
-                commit_properties=properties,
+            table.create_write_transaction(
+                [*adds, *removes], "append", table.schema(), ["bucket"], commit_properties=properties
             )
         except CommitFailedError:
             return False
+        table.update_incremental()
     return True
 
 
-def compact_if_scattered(table: Any, buckets: int) -> bool:
-    """Merge small files when buckets have too many; a new version with the same rows. Old versions stay readable."""
-    with _delta_errors(table.table_uri):
-        if len(table.file_uris()) <= MAX_FILES_PER_BUCKET * buckets:
-            return False
-        try:
-            table.optimize.compact(max_concurrent_tasks=1)
-        except CommitFailedError:
-            return False  # somebody else wrote meanwhile; the next ingestion comes by here again
-        return True
+def list_files(table: Any) -> list[DataFile]:
+    """The data files of a version of the table, in the order of their buckets."""
+    with delta_errors(table.table_uri):
+        found = pa.table(table.get_add_actions(flatten=True))
+    names = ["path", "partition.bucket", "size_bytes", "num_records"]
+    rows = zip(*(found.column(name).to_pylist() for name in names), strict=True)
+    return sorted((DataFile(unquote(path), *rest) for path, *rest in rows), key=lambda file: (file.bucket, file.path))
 
 
 def read_buckets(
@@ -156,39 +161,32 @@ def read_buckets(
     table: Any,
     buckets: Iterable[int],
     columns: Sequence[str],
-    keep: Callable[[Any], Any] | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Any:
-    """The rows of some buckets as one Arrow table; ``keep`` filters each file's rows before they are put together."""
+    """The rows of some buckets as one Arrow table; only the selected ones are ever decoded or held together.
+
+    Raises:
+        DataError: a data file is gone: the version is older than the catalogue file's ``fleet.keep_versions``.
+    """
     wanted = [("bucket", "in", [str(bucket) for bucket in sorted(set(buckets))])]
-    with _delta_errors(table.table_uri):
+    with delta_errors(table.table_uri):
         schema = pa.schema(table.schema().to_arrow())
         uris = table.file_uris(file_pruning_predicate=wanted) if wanted[0][2] else []
     prefix = store.uri("")
 
     def read(uri: str) -> Any:
-        data = store.get(unquote(uri.removeprefix(prefix)))
-        part = pq.read_table(io.BytesIO(data), columns=list(columns), read_dictionary=_DICTIONARIES)
-        return part if keep is None else keep(part)
+        data = store.find(unquote(uri.removeprefix(prefix)))
+        if data is None:
+            raise DataError(f"{table.table_uri}: version {table.version()} cannot be read any more, {_KEPT}")
+        return read_file(data, columns, selection)
 
     with ThreadPoolExecutor(max_workers=_READERS) as pool:
         parts = list(pool.map(read, sorted(uris)))
-    empty = pa.schema([_as_read(schema.field(name)) for name in columns]).empty_table()
-    return pa.concat_tables([*parts, empty]).unify_dictionaries()
-
-
-def only_skus(skus: Iterable[str]) -> Callable[[Any], Any]:
-    """A filter for ``read_buckets``: the rows of these SKUs."""
-    wanted = pa.array(sorted(set(skus)), pa.string())
-    return lambda part: part.filter(pc.is_in(part.column("sku"), value_set=wanted))
-
-
-def _as_read(field: Any) -> Any:
-    encoded = pa.dictionary(pa.int32(), pa.string())
-    return pa.field(field.name, encoded) if field.name in _DICTIONARIES else pa.field(field.name, field.type)
+    return pa.concat_tables([*parts, empty_rows(schema, columns)]).unify_dictionaries()
 
 
 @contextmanager
-def _delta_errors(uri: str) -> Iterator[None]:
+def delta_errors(uri: str) -> Iterator[None]:
     """Turn what delta-rs raises about S3 into our own errors."""
     try:
         yield

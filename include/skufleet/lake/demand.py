@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from include.skufleet.config import Catalogue
 from include.skufleet.lake.delta import read_buckets, require_table
+from include.skufleet.lake.files import Selection
 from include.skufleet.lake.keys import table_key
 from include.skufleet.lake.store import ObjectStore
 
@@ -32,16 +32,9 @@ def read_demand(store: ObjectStore, catalogue: Catalogue, *, version: int, as_of
         DataError: there is no such version.
     """
     table = require_table(store, table_key(catalogue.name, "history"), version)
-    end = pa.scalar(as_of, pa.date32())
     parts = []
     for bucket in range(catalogue.fleet.buckets):
-        rows = read_buckets(
-            store,
-            table,
-            [bucket],
-            ["sku", "date", "units"],
-            lambda part: part.filter(pc.less_equal(part.column("date"), end)),
-        )
+        rows = read_buckets(store, table, [bucket], ["sku", "date", "units"], Selection(last=as_of))
         if rows.num_rows:
             parts.append(_sum_up(rows))
     columns = ["sku", "rows", "sales", "units", "squares"]

@@ -6,14 +6,15 @@ What does not belong here: reading a drop (``tables.py``, ``sales.py``) and addi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from include.skufleet.lake.keys import ledger_key
+from include.skufleet.lake.keys import ledger_folder, ledger_key
 from include.skufleet.lake.store import ObjectStore, StoredObject
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,10 +105,40 @@ def record_rejected(kind: str, drop: Drop, settings: str, reason: str) -> Record
     return Record(drop.id, kind, stored.key, stored.etag, stored.size, moment, "rejected", 0, {}, reason, settings)
 
 
-def was_rejected(store: ObjectStore, catalogue: str, drop: Drop, settings: str) -> bool:
-    """Whether the drop was rejected before, under these very settings: reading it again would say the same."""
-    record = store.find_json(ledger_key(catalogue, drop.id))
-    return record is not None and record["status"] == "rejected" and record["settings"] == settings
+@dataclass
+class KnownDrops:
+    """Which drops of a landing folder need not be read again; a short cut, so that a day without news costs nothing.
+
+    Attributes:
+        table: the id of the table that has them.
+        added: ids of drops whose rows are in it.
+        rejected: id of a drop that cannot be read -> digest of the settings that say so.
+    """
+
+    table: str
+    added: set[str] = field(default_factory=set)
+    rejected: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self, listed: Iterable[str]) -> dict[str, Any]:
+        """As JSON; of the drops that still lie in the landing alone, so that it does not grow with the years."""
+        ids = set(listed)
+        rejected = {drop: settings for drop, settings in self.rejected.items() if drop in ids}
+        return {"table": self.table, "added": sorted(self.added & ids), "rejected": rejected}
+
+
+def parse_known(stored: Mapping[str, Any] | None, table: str) -> KnownDrops | None:
+    """What was stored of the table of that id; ``None`` where nothing was, or it is another table's."""
+    if stored is None or stored["table"] != table:
+        return None
+    return KnownDrops(table, set(stored["added"]), dict(stored["rejected"]))
+
+
+def read_rejections(store: ObjectStore, catalogue: str, drops: Iterable[Drop]) -> dict[str, str]:
+    """The rejected ones of some drops by the ledger: id -> digest of the settings under which they cannot be read."""
+    recorded = {item.key for item in store.list(ledger_folder(catalogue))}
+    keys = [key for key in (ledger_key(catalogue, drop.id) for drop in drops) if key in recorded]
+    records = [json.loads(data) for data in store.get_many(keys)]
+    return {item["drop"]: item["settings"] for item in records if item["status"] == "rejected"}
 
 
 def settings_digest(settings: BaseModel) -> str:

@@ -18,13 +18,25 @@ import pyarrow as pa
 
 from include.skufleet.errors import DropError, ServiceUnavailableError
 from include.skufleet.lake.buckets import bucket_of
-from include.skufleet.lake.delta import append, check_buckets, compact_if_scattered, ensure_table, has_drop, open_table
-from include.skufleet.lake.drops import Drop, list_drops, make_drop, record_ingested, record_rejected, was_rejected
-from include.skufleet.lake.grouping import indices_of, rank_values
+from include.skufleet.lake.compaction import compact_scattered
+from include.skufleet.lake.delta import append, check_buckets, ensure_table, has_drop, open_table
+from include.skufleet.lake.drops import (
+    Drop,
+    KnownDrops,
+    list_drops,
+    make_drop,
+    parse_known,
+    read_rejections,
+    record_ingested,
+    record_rejected,
+)
+from include.skufleet.lake.files import sort_rows
+from include.skufleet.lake.grouping import indices_of
 from include.skufleet.lake.index import Index, index_rows, merge_indexes
-from include.skufleet.lake.keys import known_drops_key, ledger_folder, ledger_key, quarantine_key, table_key
+from include.skufleet.lake.keys import known_drops_key, ledger_key, quarantine_key, table_key
 from include.skufleet.lake.set_aside import CleanDrop, count_reasons
 from include.skufleet.lake.store import ObjectStore, to_json, to_parquet
+from include.skufleet.lake.vacuum import keep_versions, remove_files
 
 ROWS_PER_COMMIT = 2_000_000
 DROPS_PER_COMMIT = 1_000
@@ -43,6 +55,7 @@ class Feed:
         folder: the landing folder's prefix in the bucket.
         schema: the table's Arrow schema.
         buckets: how many the table has.
+        keep_versions: days for which superseded versions stay readable.
         settings: digest of what decides how a drop is read.
         clean: turns key and bytes of a drop into rows; raises ``DropError``.
     """
@@ -52,6 +65,7 @@ class Feed:
     folder: str
     schema: Any
     buckets: int
+    keep_versions: int
     settings: str
     clean: Callable[[str, bytes], CleanDrop]
 
@@ -117,42 +131,46 @@ def ingest_feed(store: ObjectStore, feed: Feed) -> FeedResult:
     drops = list_drops(store, feed.folder)
     base = -1 if table is None else table.version()
     result = FeedResult(table, base, base, max(base, 0), len(drops))
-    fresh, known = _choose(store, feed, table, drops)
+    stored = store.find_json(known_drops_key(feed.catalogue, feed.kind))
+    known = parse_known(stored, _table_id(table)) or _look_up(store, feed, table, drops)
     batch: list[_Outcome] = []
     rows = 0
-    for outcome in _read_ahead(store, feed, fresh):
+    for outcome in _read_ahead(store, feed, _choose(feed, table, drops, known)):
         if outcome.clean is None:
-            _reject(store, feed, outcome, result)
+            _reject(store, feed, outcome, result, known)
             continue
         batch.append(outcome)
         rows += outcome.clean.rows.num_rows
         if rows >= ROWS_PER_COMMIT or len(batch) >= DROPS_PER_COMMIT:
-            known |= _commit(store, feed, batch, result)
+            known.added |= _commit(store, feed, batch, result)
             batch, rows = [], 0
     if batch:
-        known |= _commit(store, feed, batch, result)
+        known.added |= _commit(store, feed, batch, result)
     if result.table is not None:
-        _compact(feed, result)
-        store.put_json(known_drops_key(feed.catalogue, feed.kind, result.table.version()), sorted(known))
+        _tidy(store, feed, result)
+        known.table = _table_id(result.table)
+        if (content := known.to_json(drop.id for drop in drops)) != stored:
+            store.put_json(known_drops_key(feed.catalogue, feed.kind), content)
     return result
 
 
-def _choose(store: ObjectStore, feed: Feed, table: Any | None, drops: Sequence[Drop]) -> tuple[list[Drop], set[str]]:
-    """The drops to read now, and the ids of those that the table has."""
-    known: set[str] = set()
+def _table_id(table: Any | None) -> str:
+    return "" if table is None else str(table.metadata().id)
+
+
+def _look_up(store: ObjectStore, feed: Feed, table: Any | None, drops: Sequence[Drop]) -> KnownDrops:
+    """What table and ledger know of the drops, one by one."""
+    added = set() if table is None else {drop.id for drop in drops if has_drop(table, drop.id)}
+    others = [drop for drop in drops if drop.id not in added]
+    return KnownDrops(_table_id(table), added, read_rejections(store, feed.catalogue, others))
+
+
+def _choose(feed: Feed, table: Any | None, drops: Sequence[Drop], known: KnownDrops) -> list[Drop]:
+    """The drops to read now. What another ingestion has added meanwhile is noted."""
+    fresh = [drop for drop in drops if drop.id not in known.added and known.rejected.get(drop.id) != feed.settings]
     if table is not None:
-        known = set(store.find_json(known_drops_key(feed.catalogue, feed.kind, table.version())) or ())
-        known |= {drop.id for drop in drops if drop.id not in known and has_drop(table, drop.id)}
-    recorded = {item.key for item in store.list(ledger_folder(feed.catalogue))}
-    fresh = [
-        drop
-        for drop in drops
-        if drop.id not in known
-        and not (
-            ledger_key(feed.catalogue, drop.id) in recorded and was_rejected(store, feed.catalogue, drop, feed.settings)
-        )
-    ]
-    return fresh, known
+        known.added |= {drop.id for drop in fresh if has_drop(table, drop.id)}
+    return [drop for drop in fresh if drop.id not in known.added]
 
 
 def _read_ahead(store: ObjectStore, feed: Feed, drops: Sequence[Drop]) -> Iterator[_Outcome]:
@@ -187,12 +205,13 @@ def _read(store: ObjectStore, feed: Feed, drop: Drop) -> _Outcome:
     return _Outcome(drop)
 
 
-def _reject(store: ObjectStore, feed: Feed, outcome: _Outcome, result: FeedResult) -> None:
+def _reject(store: ObjectStore, feed: Feed, outcome: _Outcome, result: FeedResult, known: KnownDrops) -> None:
     if not outcome.reason:
         result.left += 1
         return
     record = record_rejected(feed.kind, outcome.drop, feed.settings, outcome.reason)
     store.put_json(ledger_key(feed.catalogue, outcome.drop.id), record.to_json())
+    known.rejected[outcome.drop.id] = feed.settings
     result.rejections.append(outcome.reason)
 
 
@@ -210,7 +229,7 @@ def _commit(store: ObjectStore, feed: Feed, batch: Sequence[_Outcome], result: F
         if before != result.checked:
             own, fresh = False, [outcome for outcome in fresh if not has_drop(table, outcome.drop.id)]
         rows = _assemble(fresh, feed)
-        if not fresh or append(table, rows, {outcome.drop.id: outcome.drop.seq for outcome in fresh}):
+        if not fresh or append(store, feed.key, table, rows, {outcome.drop.id: outcome.drop.seq for outcome in fresh}):
             # After a commit delta-rs may go on to a later version, with drops of others that nobody looked at yet.
             result.table, result.version = table, table.version()
             result.checked = result.version if own and result.version == before + 1 else None
@@ -242,16 +261,9 @@ def _write_records(store: ObjectStore, feed: Feed, batch: Sequence[_Outcome]) ->
 
 
 def _assemble(batch: Sequence[_Outcome], feed: Feed) -> Any:
-    """The rows of some drops as rows of the table, by bucket, SKU, store and date: sorted files are small to store."""
+    """The rows of some drops as rows of the table, in its order."""
     parts = [_label(outcome.drop, outcome.clean.rows, feed) for outcome in batch if outcome.clean is not None]
-    if not parts:
-        return feed.schema.empty_table()
-    table = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
-    sku, _ = rank_values(table.column("sku"))
-    store, _ = rank_values(table.column("store"))
-    days = table.column("date").cast(pa.int32()).to_numpy()
-    bucket = table.column("bucket").to_numpy()
-    return table.take(pa.array(np.lexsort((days, store, sku, bucket))))
+    return sort_rows(pa.concat_tables(parts)) if parts else feed.schema.empty_table()
 
 
 def _label(drop: Drop, rows: Any, feed: Feed) -> Any:
@@ -268,9 +280,14 @@ def _label(drop: Drop, rows: Any, feed: Feed) -> Any:
     return pa.table({name: columns[name] for name in feed.schema.names})
 
 
-def _compact(feed: Feed, result: FeedResult) -> None:
-    before = result.table.version() if result.table is not None else 0
-    if result.table is not None and compact_if_scattered(result.table, feed.buckets):
-        result.version = result.table.version()
-        if result.version != before + 1:
-            result.added = None
+def _tidy(store: ObjectStore, feed: Feed, result: FeedResult) -> None:
+    """Versions with the same rows, in fewer files; and without those that nobody needs any more."""
+    table, expected = result.table, result.version
+    if table is None or not result.ingested:
+        return
+    expected += keep_versions(table, feed.keep_versions)
+    expected += compact_scattered(store, feed.key, table, result.rows)
+    remove_files(store, feed.key, table, feed.keep_versions)
+    result.version = table.version()
+    if result.version != expected:
+        result.added = None

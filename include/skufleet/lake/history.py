@@ -7,17 +7,17 @@ built, after corrections have replaced single days.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from include.skufleet.config import Catalogue
-from include.skufleet.lake.delta import check_buckets, only_skus, read_buckets, require_table
+from include.skufleet.lake.delta import check_buckets, read_buckets, require_table
+from include.skufleet.lake.files import Selection
 from include.skufleet.lake.grouping import rank_values
 from include.skufleet.lake.keys import table_key
 from include.skufleet.lake.store import ObjectStore
@@ -56,9 +56,8 @@ def read_history(
         DataError: there is no such version.
         ConfigError: the history has another number of buckets than the catalogue file says.
     """
-    end = pa.scalar(as_of, pa.date32())
-    filters: list[Callable[[Any], Any]] = [lambda part: part.filter(pc.less_equal(part.column("date"), end))]
-    return _read(store, catalogue, "history", version, buckets, skus, ["units", "price"], filters)
+    selection = Selection(None if skus is None else list(skus), last=as_of)
+    return _read(store, catalogue, "history", version, buckets, ["units", "price"], selection)
 
 
 def read_prices(
@@ -73,7 +72,8 @@ def read_prices(
     Raises:
         DataError: there is no such version.
     """
-    return _read(store, catalogue, "prices", version, buckets, skus, ["price"], [])
+    selection = Selection(None if skus is None else list(skus))
+    return _read(store, catalogue, "prices", version, buckets, ["price"], selection)
 
 
 def _read(
@@ -82,21 +82,13 @@ def _read(
     kind: str,
     version: int,
     buckets: Iterable[int],
-    skus: Iterable[str] | None,
     values: list[str],
-    filters: list[Callable[[Any], Any]],
+    selection: Selection,
 ) -> pd.DataFrame:
     key = table_key(catalogue.name, kind)
     table = require_table(store, key, version)
     check_buckets(store, key, table, catalogue.fleet.buckets)
-    every = [*filters, only_skus(skus)] if skus is not None else filters
-
-    def keep(part: Any) -> Any:
-        for apply in every:
-            part = apply(part)
-        return part
-
-    rows = read_buckets(store, table, buckets, ["sku", "store", "date", "seq", *values], keep)
+    rows = read_buckets(store, table, buckets, ["sku", "store", "date", "seq", *values], selection)
     return resolve(rows, values)
 
 

@@ -30,6 +30,7 @@ from include.skufleet.lake.reference import find_reference
 from include.skufleet.lake.sales import clean_sales
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.lake.tables import read_rows
+from include.skufleet.lake.vacuum import remove_indexes
 
 MAX_REJECTIONS = 10
 
@@ -107,6 +108,8 @@ def ingest(store: ObjectStore, catalogue: Catalogue, today: date) -> IngestSumma
     calendar, calendar_rejections = find_reference(store, catalogue, "calendar")
     feeds = [sales, *([prices] if prices is not None else [])]
     rejections = [*(text for feed in feeds for text in feed.rejections), *attribute_rejections, *calendar_rejections]
+    if any(feed.ingested for feed in feeds):
+        remove_indexes(store, catalogue.name, catalogue.fleet.keep_versions)
     set_aside = dict(sales.set_aside)
     if prices is not None:
         set_aside |= {f"prices.{reason}": count for reason, count in prices.set_aside.items()}
@@ -140,6 +143,7 @@ def _sales_feed(catalogue: Catalogue, today: date) -> Feed:
         folder=f"{catalogue.landing.prefix}/{sales.path}",
         schema=HISTORY_SCHEMA,
         buckets=catalogue.fleet.buckets,
+        keep_versions=catalogue.fleet.keep_versions,
         settings=settings_digest(sales),
         clean=lambda key, data: clean_sales(key, read_rows(key, data, sales, required, optional), sales, today),
     )
@@ -156,6 +160,7 @@ def _prices_feed(catalogue: Catalogue) -> Feed:
         folder=f"{catalogue.landing.prefix}/{prices.path}",
         schema=PRICES_SCHEMA,
         buckets=catalogue.fleet.buckets,
+        keep_versions=catalogue.fleet.keep_versions,
         settings=settings_digest(prices),
         clean=lambda key, data: clean_prices(key, read_rows(key, data, prices, required), prices),
     )

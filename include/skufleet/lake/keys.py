@@ -8,24 +8,29 @@ def table_key(catalogue: str, kind: str) -> str:
     return f"lake/{catalogue}/{kind}"
 
 
+def index_folder(catalogue: str) -> str:
+    """The indexes of all versions."""
+    return f"lake/{catalogue}/index/"
+
+
 def index_key(catalogue: str, version: int) -> str:
     """The series index of one version of the history."""
-    return f"lake/{catalogue}/index/{version}.parquet"
+    return f"{index_folder(catalogue)}{version}.parquet"
 
 
 def dates_key(catalogue: str, version: int) -> str:
     """The dates on which anything was sold, of one version of the history."""
-    return f"lake/{catalogue}/index/{version}.dates.parquet"
+    return f"{index_folder(catalogue)}{version}.dates.parquet"
 
 
 def prices_index_key(catalogue: str, version: int) -> str:
     """The series index of one version of the price table."""
-    return f"lake/{catalogue}/index/prices-{version}.parquet"
+    return f"{index_folder(catalogue)}prices-{version}.parquet"
 
 
-def known_drops_key(catalogue: str, kind: str, version: int) -> str:
-    """The ids of the drops that are in one version of a table; only a short cut, the table itself decides."""
-    return f"lake/{catalogue}/index/{kind}-{version}.drops.json"
+def known_drops_key(catalogue: str, kind: str) -> str:
+    """Which drops of the landing need not be read; only a short cut, table and ledger decide."""
+    return f"lake/{catalogue}/{kind}.drops.json"
 
 
 def ledger_folder(catalogue: str) -> str:

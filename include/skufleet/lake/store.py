@@ -214,6 +214,12 @@ class ObjectStore:
             with self._errors(""):
                 self.client.create_bucket(Bucket=self.bucket, **place)
 
+    def has_any(self, prefix: str) -> bool:
+        """Whether there is an object whose key starts with ``prefix``; one request, however many there are."""
+        with self._errors(prefix):
+            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
+        return bool(found.get("Contents"))
+
     def list(self, prefix: str) -> list[StoredObject]:
         """All objects whose key starts with ``prefix``, in the order of their keys."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)

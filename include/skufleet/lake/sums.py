@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from include.skufleet.config import Catalogue
 from include.skufleet.lake.delta import check_buckets, read_buckets, require_table
+from include.skufleet.lake.files import Selection
 from include.skufleet.lake.grouping import Floats, Ints, day_number, has_repeats, indices_of
 from include.skufleet.lake.keys import table_key
 from include.skufleet.lake.store import ObjectStore
@@ -57,14 +57,9 @@ def sum_units(
     begin, days = day_number(first), (as_of - first).days + 1
     shape = (1 + max(groups.values(), default=-1), 1 + max(places.values(), default=-1), max(days, 0))
     totals = np.full(shape, np.nan)
-    low, high = (pa.scalar(day, pa.date32()) for day in (first, as_of))
-
-    def keep(part: Any) -> Any:
-        dates = part.column("date")
-        return part.filter(pc.and_(pc.greater_equal(dates, low), pc.less_equal(dates, high)))
-
     for bucket in range(catalogue.fleet.buckets):
-        rows = read_buckets(store, table, [bucket], ["sku", "store", "date", "seq", "units"], keep)
+        wanted = Selection(first=first, last=as_of)
+        rows = read_buckets(store, table, [bucket], ["sku", "store", "date", "seq", "units"], wanted)
         if rows.num_rows:
             _add(totals, rows, begin, groups, places, catalogue.validation.max_units)
     return totals
