@@ -45,7 +45,7 @@ def files_per_bucket(shop: Shop) -> dict[int, int]:
 
 def without_retention(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is superseded is old enough to go."""
-    monkeypatch.setattr(feed, "remove_files", lambda store, key, table, days: vacuum.remove_files(store, key, table, 0))
+    monkeypatch.setattr(feed, "remove_files", lambda store, key, table, _: vacuum.remove_files(store, key, table, 0))
 
 
 def test_files_stay_few_however_many_days_come(shop: Shop) -> None:
@@ -115,7 +115,7 @@ def test_objects_stop_growing_in_number(shop: Shop, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(vacuum, "LOG_DAYS", -7)
     monkeypatch.setattr(
         "include.skufleet.lake.ingest.remove_indexes",
-        lambda store, catalogue, days: vacuum.remove_indexes(store, catalogue, 0),
+        lambda store, catalogue, _: vacuum.remove_indexes(store, catalogue, 0),
     )
     counts = []
     for day in range(44):
