@@ -31,8 +31,8 @@ def own_stack(state: Path, *, keep: bool = False) -> Iterator[tuple[StackSetting
         LocalStackError: another benchmark uses the folder, or something cannot start.
     """
     settings, before = settings_beside(state), dict(os.environ)
-    ended = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with hold_alone(state.with_suffix(".lock")):
+        ended = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             stack.down(settings)  # of a benchmark that was killed
             if not keep:

@@ -57,7 +57,7 @@ def make_features(units: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
     for days in (7, 28):
         frame[f"mean_{days}"] = units.shift(HORIZON).rolling(days, min_periods=1).mean()
     index = pd.DatetimeIndex(units.index)
-    frame["weekday"], frame["month"] = index.dayofweek.astype(float), index.month.astype(float)
+    frame["weekday"], frame["month"] = index.day_of_week.astype(float), index.month.astype(float)
     known = frame.notna().all(axis=1) & units.notna()
     return frame[known], units[known]
 

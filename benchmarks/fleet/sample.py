@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -16,6 +16,8 @@ from include.skufleet.fleet.clients import Clients
 from include.skufleet.forecasting.panel import Panel
 from include.skufleet.lake.buckets import bucket_of
 from include.skufleet.lake.ingest import ingest
+
+Item = TypeVar("Item")
 
 LEAST_DAYS = 120
 """Shorter series leave a loop with lags of four weeks and a test of four weeks next to nothing to learn from."""
@@ -34,6 +36,16 @@ class Sample:
     series: Mapping[str, pd.Series]
 
 
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of the items, evenly spread over them, in their order.
+
+    >>> spread("abcdefgh", 3)
+    ['a', 'c', 'f']
+    """
+    wanted = min(most, len(items))
+    return [items[number * len(items) // wanted] for number in range(wanted)]
+
+
 def draw_sample(clients: Clients, catalogue: Catalogue, as_of: date, skus: int) -> Sample:
     """So many SKUs, or all there are.
 
@@ -44,7 +56,7 @@ def draw_sample(clients: Clients, catalogue: Catalogue, as_of: date, skus: int) 
     trained = sorted(sku for sku, version in production.items() if version.outcome == "trained")
     if not trained:
         raise PermanentError(f"{catalogue.name}: no SKU has a trained model in production: there is nothing to compare")
-    wanted = trained[:: max(1, len(trained) // skus)][:skus]
+    wanted = spread(trained, skus)
     known: dict[str, dict[str, Any]] = {sku: {"department": "", "hierarchy": {}} for sku in wanted}
     buckets = sorted({bucket_of(sku, catalogue.fleet.buckets) for sku in wanted})
     # Everything is ingested: this only says which version of the table is the current one.

@@ -15,7 +15,7 @@ from benchmarks.fleet.floor import measure_floor
 from benchmarks.fleet.own_stack import own_stack
 from benchmarks.fleet.registry_pages import time_pages, top_up
 from benchmarks.fleet.rivals import Kind, Loop, prepare_experiment, time_loop, time_pair
-from benchmarks.fleet.sample import Sample, draw_sample
+from benchmarks.fleet.sample import Sample, draw_sample, spread
 from benchmarks.fleet.steps import Step
 from benchmarks.fleet.storage import measure_storage
 from benchmarks.fleet.table import count_along
@@ -168,7 +168,7 @@ class _Bench:
             return time_loop(Loop(loop.kind, loop.series, loop.prefix, tick))
 
     def _loop(self, kind: Kind, sample: Sample, skus: int, prefix: str) -> Loop:
-        return Loop(kind, dict(list(sample.series.items())[: skus + 1]), prefix)
+        return Loop(kind, dict(spread(list(sample.series.items()), skus + 1)), prefix)
 
     def find_floor(self, sample: Sample) -> dict[str, float | None]:
         """The two parts of what nobody can go below."""

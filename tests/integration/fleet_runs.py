@@ -57,7 +57,7 @@ class Shop:
         )
 
     def land(self, end: date) -> None:
-        """56 SKUs: with 50 to a chunk, that is two chunks; 420 days: as few as the yearly features bear."""
+        """56 SKUs: enough for two chunks; 420 days: as few as the yearly features bear."""
         land_demo(self.store, self.catalogue.landing, end, skus=56, stores=2, days=420)
 
     @cached_property

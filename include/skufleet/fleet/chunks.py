@@ -19,8 +19,10 @@ SECONDS_PER_SKU, SECONDS_PER_1000_ROWS = 0.03, 0.008
 """What the training of a SKU takes, where none was ever measured: about that of the simulated chain on one core."""
 SECONDS_PER_CHUNK = 240.0
 """No chunk is to take longer, so that a straggler, or one that is tried again at the end, holds nobody up for long."""
-LEAST_SECONDS = 2.5
-"""Shorter chunks are not worth a process of their own, which costs one to two seconds."""
+LEAST_SECONDS = 1.5
+"""Shorter chunks are not worth a process of their own, which costs about one second."""
+ROUND_SECONDS = 10.0
+"""Each slot gets two chunks where they take so long: the second round evens out what the first one left uneven."""
 FORECAST_SECONDS = 0.005
 """What a SKU takes that is not trained again, only asked for forecasts of another date."""
 REGISTRATION_SECONDS = 0.03
@@ -106,7 +108,7 @@ def count_chunks(planned: Sequence[PlannedSku], limits: Limits) -> int:
     seconds, rows = sum(item.seconds for item in planned), sum(item.rows for item in planned)
     needed = max(math.ceil(seconds / SECONDS_PER_CHUNK), math.ceil(rows / limits.rows))
     worth = max(1, math.floor(seconds / LEAST_SECONDS))
-    rounds = max(math.ceil(needed / limits.slots), 2 if worth >= 2 * limits.slots else 1)
+    rounds = max(math.ceil(needed / limits.slots), 2 if seconds >= 2 * limits.slots * ROUND_SECONDS else 1)
     wanted = rounds * limits.slots if worth >= limits.slots else max(needed, worth)
     return min(limits.chunks, wanted, len(planned))
 

@@ -70,7 +70,7 @@ class Registry:
             dag_run_id: the Airflow run.
             chunk: the chunk's name within that run.
             as_of: the date that the run pretends it is.
-            tags: set on the run and on every version it registers, ``table_version`` and ``code_version`` for example.
+            tags: set on the run and on every version it registers, ``table_version`` for example.
         """
         return find_or_create_run(self._connection, catalogue, dag_run_id, chunk, as_of, tags or {})
 

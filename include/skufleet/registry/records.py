@@ -28,7 +28,7 @@ class ChunkRun:
         run_id: the MLflow run.
         artifact_uri: the run's folder in the artifact store; its models' files are below it.
         resumed: an earlier try of the same chunk had made it.
-        tags: set on the run.
+        tags: set on the run and on every version that it registers.
     """
 
     catalogue: str

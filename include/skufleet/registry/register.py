@@ -110,13 +110,8 @@ class ChunkRegistration:
     def _create_version(self, name: str, record: ModelRecord, uri: str, size: int) -> RegisteredVersion:
         """Make the version of files that are in place; a lost answer makes no second one."""
         run = self.run
-        own = {
-            "catalogue": run.catalogue,
-            "sku": record.sku,
-            "as_of": run.as_of.isoformat(),
-            "artifact_bytes": str(size),
-        }
-        tags = {key: tag_text(value) for key, value in {**record.tags, **own}.items()}
+        own = {"sku": record.sku, "artifact_bytes": str(size)}
+        tags = {key: tag_text(value) for key, value in {**run.tags, **record.tags, **own}.items()}
 
         def create(client: Any) -> RegisteredVersion:
             made = client.create_model_version(

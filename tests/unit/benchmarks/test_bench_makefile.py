@@ -50,3 +50,16 @@ def test_rivals_need_nothing_and_take_their_sources(clone: Path) -> None:
     assert make(clone, "bench-rivals").stdout == "<1><-m><benchmarks.rivals>"
     done = make(clone, "bench-rivals", "M5=m5.zip", "RETAIL=or.zip", "SKUS=40", "KEEP=kept files")
     assert done.stdout == ("<1><-m><benchmarks.rivals><--m5><m5.zip><--retail><or.zip><--skus><40><--keep><kept files>")
+
+
+def test_the_whole_path_is_run_for_a_thousand_skus_unless_told_otherwise(clone: Path) -> None:
+    assert make(clone, "bench-fleet").stdout == "<1><-m><benchmarks.fleet><--skus><1000>"
+    done = make(clone, "bench-fleet", "SKUS=40", "RUNS=first,unchanged", "VERSIONS=5", "KEEP=1")
+    assert done.stdout == ("<1><-m><benchmarks.fleet><--skus><40><--runs><first,unchanged><--versions><5><--keep>")
+
+
+def test_the_whole_path_of_m5_needs_its_zip(clone: Path) -> None:
+    assert make(clone, "bench-m5-fleet", "M5=my m5.zip").stdout == "<1><-m><benchmarks.fleet><--m5><my m5.zip>"
+    refused = make(clone, "bench-m5-fleet")
+    assert refused.returncode != 0
+    assert "make bench-m5-fleet M5=m5.zip" in refused.stderr

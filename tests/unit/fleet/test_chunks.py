@@ -66,14 +66,15 @@ def test_the_longest_chunk_comes_first(planned: list[PlannedSku], limits: Limits
 @pytest.mark.parametrize(
     ("count", "seconds", "slots", "expected"),
     [
-        (50, 0.06, 2, 1),  # 3 s: one more process would cost more than it saves
+        (20, 0.06, 2, 1),  # 1.2 s: one more process would cost more than it saves
         (100, 0.06, 2, 2),
-        (300, 0.06, 2, 4),  # 18 s: two rounds even stragglers out
+        (300, 0.06, 2, 2),  # 18 s: not worth two rounds
+        (1_000, 0.06, 2, 4),  # 60 s: two rounds even stragglers out
         (10_000, 0.06, 2, 6),  # 7.3 million rows
         (30_000, 0.1, 2, 16),  # 21.9 million rows
         (30_000, 0.1, 3, 15),
         (10_000, 0.4, 2, 18),  # 4,000 s, each below four minutes
-        (10_000, 0.015, 40, 40),  # 3.8 s each: two rounds are not worth it
+        (10_000, 0.015, 40, 40),
         (3, 100.0, 8, 3),
     ],
 )
