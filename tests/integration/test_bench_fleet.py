@@ -75,7 +75,7 @@ def test_ratios_are_those_of_the_figures_beside_them(figures: dict[str, Any]) ->
     """A loop over two SKUs or more has a time; two processes need two SKUs each."""
     for rival in ("naive", "tuned"):
         ratio = figures[f"{rival}_seconds_per_sku"] / figures["seconds_per_sku"]
-        assert figures[f"speedup_{rival}"] == pytest.approx(ratio, rel=0.02)
+        assert figures[f"speedup_{rival}"] == pytest.approx(ratio, rel=0.02, abs=0.06)
     assert figures["tuned_2_processes_seconds_per_sku"] is None
     parts = figures["floor_fit_seconds_per_sku"] + figures["floor_calls_seconds_per_sku"]
     assert figures["floor_seconds_per_sku"] == pytest.approx(parts, abs=2e-4)
