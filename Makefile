@@ -69,9 +69,10 @@ bench-rivals: setup .venv-rivals/ready ## [M5=zip-or-folder] [RETAIL=online-reta
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.rivals $(if $(M5),--m5 $(call quoted,$(M5))) \
 	$(if $(RETAIL),--retail $(call quoted,$(RETAIL))) $(if $(SKUS),--skus $(call quoted,$(SKUS))) $(if $(KEEP),--keep $(call quoted,$(KEEP)))
 
-bench-fleet: setup ## SKUS=1000 [RUNS=first,next_day,unchanged,unchanged_later] [VERSIONS=5] [KEEP=1]: a run end to end, beside other loops
+bench-fleet: setup ## SKUS=1000 [RUNS=first,next_day,unchanged,unchanged_later] [DAILY=28] [VERSIONS=5] [KEEP=1]: a run end to end, beside other loops
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.fleet --skus $(call quoted,$(or $(SKUS),1000)) \
-	$(if $(RUNS),--runs $(call quoted,$(RUNS))) $(if $(VERSIONS),--versions $(call quoted,$(VERSIONS))) $(if $(KEEP),--keep)
+	$(if $(RUNS),--runs $(call quoted,$(RUNS))) $(if $(DAILY),--daily $(call quoted,$(DAILY))) \
+	$(if $(VERSIONS),--versions $(call quoted,$(VERSIONS))) $(if $(KEEP),--keep)
 
 bench-m5-fleet: setup ## M5=zip-or-folder [KEEP=1]: the whole of M5 end to end
 	@$(if $(M5),,echo "For example: make bench-m5-fleet M5=m5.zip" >&2; exit 1;) \

@@ -91,7 +91,10 @@ def _run_part(part: tuple[Kind, Mapping[str, pd.Series], str], begin: Callable[[
 def run_loop(loop: Loop, begin: Callable[[], None]) -> int:
     """Do the loop, calling ``begin`` after the SKU that warms up; returns how many SKUs came after it."""
     import mlflow
+    from mlflow.utils.logging_utils import disable_logging
 
+    # Three lines for each SKU on stderr, and a bar for each upload, would drown the benchmark's own.
+    disable_logging()
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     mlflow.set_experiment(EXPERIMENT)
     client = mlflow.MlflowClient()

@@ -63,8 +63,9 @@ def test_the_first_run_trains_and_the_second_has_nothing_to_train(figures: dict[
 
 
 def test_what_is_stored_is_that_of_the_runs_and_not_of_the_rivals(figures: dict[str, Any]) -> None:
-    """Each model of the first run is one version; versions that are added for the pages come later."""
-    assert figures["versions_registered"] == figures["runs"]["first"]["models"]
+    """Each model of the first run is one version, and a quarantined SKU may have one: fewer than two for every SKU, so
+    those that are added for the pages come later."""
+    assert figures["runs"]["first"]["models"] <= figures["versions_registered"] <= figures["skus"]
     assert sum(figures["s3_bytes_by_folder"].values()) == figures["s3_bytes"]
     assert not {"rivals", "floor"} & set(figures["s3_bytes_by_folder"])
     assert 0 < figures["s3_bytes_per_model_median"] < figures["s3_bytes"]
@@ -74,7 +75,7 @@ def test_ratios_are_those_of_the_figures_beside_them(figures: dict[str, Any]) ->
     """A loop over two SKUs or more has a time; two processes need two SKUs each."""
     for rival in ("naive", "tuned"):
         ratio = figures[f"{rival}_seconds_per_sku"] / figures["seconds_per_sku"]
-        assert figures[f"speedup_{rival}"] == pytest.approx(ratio, rel=0.02)
+        assert figures[f"speedup_{rival}"] == pytest.approx(ratio, rel=0.02, abs=0.06)
     assert figures["tuned_2_processes_seconds_per_sku"] is None
     parts = figures["floor_fit_seconds_per_sku"] + figures["floor_calls_seconds_per_sku"]
     assert figures["floor_seconds_per_sku"] == pytest.approx(parts, abs=2e-4)

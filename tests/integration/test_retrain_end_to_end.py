@@ -135,7 +135,7 @@ def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def at_once(shop: Shop, cleared: Snapshot) -> AtOnce:
     """A dry run and a hopeless one by command, a run of the past and one before all data through the API."""
-    dry = command(shop, "--as-of", shop.end.isoformat(), "--dry-run")
+    dry = command(shop, "--as-of", shop.end.isoformat(), "--dry-run", "--force")
     nothing = command(shop, "--as-of", shop.end.isoformat(), "--skus", "NOSUCH-*")
     past = shop.trigger(as_of=(shop.end - timedelta(days=70)).isoformat(), skus=["GRO-*", "TOYS 00050 blue"])
     early = shop.trigger(as_of="2001-01-01")
@@ -286,7 +286,7 @@ def test_the_forecasts_cover_every_active_series_and_day_exactly_once(first: Sna
     got = list(zip(published["sku"], published["store"], published["date"], strict=True))
     assert len(got) == len(set(got))
     assert set(got) == expected
-    assert list(published.columns) == forecast_columns(bound_columns(shop.catalogue))
+    assert list(published.columns) == forecast_columns(shop.catalogue)
     assert {"lower_80", "upper_80", "lower_95", "upper_95"} <= set(published.columns)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import io
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def test_a_first_run_that_made_no_model_has_no_ratios() -> None:
 
 
 def test_the_table_shows_every_run_and_every_single_figure() -> None:
-    console = Console(record=True, width=200, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(record=True, width=200, file=io.StringIO())
     print_table(console, {"skus": 10, "s3_bytes": 12345, "runs": {"first": run(), "unchanged": run()}})
     shown = console.export_text()
     assert all(text in shown for text in ("first", "unchanged", "retrain 3", "s3_bytes", "12345"))

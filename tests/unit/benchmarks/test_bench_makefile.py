@@ -54,8 +54,10 @@ def test_rivals_need_nothing_and_take_their_sources(clone: Path) -> None:
 
 def test_the_whole_path_is_run_for_a_thousand_skus_unless_told_otherwise(clone: Path) -> None:
     assert make(clone, "bench-fleet").stdout == "<1><-m><benchmarks.fleet><--skus><1000>"
-    done = make(clone, "bench-fleet", "SKUS=40", "RUNS=first,unchanged", "VERSIONS=5", "KEEP=1")
-    assert done.stdout == ("<1><-m><benchmarks.fleet><--skus><40><--runs><first,unchanged><--versions><5><--keep>")
+    done = make(clone, "bench-fleet", "SKUS=40", "RUNS=first,next_day", "DAILY=28", "VERSIONS=5", "KEEP=1")
+    assert done.stdout == (
+        "<1><-m><benchmarks.fleet><--skus><40><--runs><first,next_day><--daily><28><--versions><5><--keep>"
+    )
 
 
 def test_the_whole_path_of_m5_needs_its_zip(clone: Path) -> None:

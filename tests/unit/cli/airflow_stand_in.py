@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+ENDED = ("success", "failed")
 USER, PASSWORD = "ann", "right"
 
 
@@ -60,7 +61,8 @@ class StandIn:
             self.on_trigger(body["conf"])
             return 200, {"dag_run_id": self.run_id}
         if path == f"/api/v2/dags/{dag}/dagRuns/{self.run_id}":
-            return 200, {"state": self.states.pop(0) if len(self.states) > 1 else self.states[0]}
+            state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+            return 200, {"state": state, "end_date": "2026-01-31T03:00:01.5Z" if state in ENDED else None}
         if path == f"/api/v2/dags/{dag}/dagRuns/{self.run_id}/taskInstances":
             offset, limit = int(query["offset"][0]), int(query["limit"][0])
             page = self.instances[offset : offset + limit]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from include.skufleet.cli.airflow_api import AirflowApi
@@ -36,6 +38,12 @@ def test_a_wrong_password_is_refused_and_never_shown(airflow: StandIn) -> None:
     with pytest.raises(PermanentError, match="refused the login of 'ann': 401") as caught:
         api.unpause("retrain_demo")
     assert "wr0ng-secret" not in str(caught.value) + repr(api)
+
+
+def test_a_run_has_an_end_only_when_it_is_over(airflow: StandIn, api: AirflowApi) -> None:
+    airflow.states = ["running", "success"]
+    assert api.run_ended("retrain_demo", airflow.run_id) is None
+    assert api.run_ended("retrain_demo", airflow.run_id) == datetime(2026, 1, 31, 3, 0, 1, 500_000, tzinfo=UTC)
 
 
 def test_every_page_of_task_instances_is_read(airflow: StandIn, api: AirflowApi) -> None:
