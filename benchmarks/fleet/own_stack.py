@@ -30,7 +30,10 @@ def own_stack(state: Path, *, keep: bool = False) -> Iterator[tuple[StackSetting
     Raises:
         LocalStackError: another benchmark uses the folder, or something cannot start.
     """
-    settings, before = settings_beside(state), dict(os.environ)
+    settings, before = (
+        settings_beside(state, SKUFLEET_MLFLOW_DIRECT=os.environ.get("SKUFLEET_MLFLOW_DIRECT", "1")),
+        dict(os.environ),
+    )
     with hold_alone(state.with_suffix(".lock")):
         ended = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:

@@ -19,7 +19,7 @@ class Settings(Model):
 
     Attributes:
         bucket: the S3 bucket of lake, landing, artifacts and reports.
-        mlflow_tracking_uri: the MLflow server, or its database.
+        mlflow_tracking_uri: the MLflow server, or its database; never shown, for it may hold a password.
         mlflow_ui_url: where a browser finds MLflow; the tracking URI where it is HTTP and nothing else is said.
         slots: tasks that can run at the same time.
         airflow_ui_url: where a browser finds Airflow; empty leaves links to it out.
@@ -27,7 +27,7 @@ class Settings(Model):
     """
 
     bucket: Text = "skufleet"
-    mlflow_tracking_uri: Text
+    mlflow_tracking_uri: Annotated[Text, Field(repr=False)]
     mlflow_ui_url: str = ""
     local_dir: Path | None = None
     slots: Annotated[int, Field(ge=1)] = 4
@@ -41,7 +41,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         ConfigError: a variable is missing or wrong; the message names it.
     """
     env = os.environ if environment is None else environment
-    uri = env.get("MLFLOW_TRACKING_URI", "")
+    uri = env.get("SKUFLEET_MLFLOW_URI") or env.get("MLFLOW_TRACKING_URI", "")
     if not uri:
         raise ConfigError("MLFLOW_TRACKING_URI is not set; set it in .env (see .env.example) or run `make up`")
     values: dict[str, Any] = {

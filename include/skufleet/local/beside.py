@@ -16,11 +16,13 @@ def find_free_ports(count: int) -> list[int]:
             server.close()
 
 
-def settings_beside(state: Path) -> StackSettings:
+def settings_beside(state: Path, **others: str) -> StackSettings:
     """Return settings of a stack with its state in `state`, on free ports, with the project's DAGs and plugins.
 
-    The bucket is `skufleet`; nothing is taken from this process's environment.
+    The bucket is `skufleet`; nothing is taken from this process's environment. `others` are further variables.
     """
     names = [f"SKUFLEET_{name}_PORT" for name in ("POSTGRES", "S3", "MLFLOW", "AIRFLOW")]
     ports = dict(zip(names, map(str, find_free_ports(4)), strict=True))
-    return load_settings(PROJECT_ROOT, {"SKUFLEET_LOCAL_DIR": str(state), "SKUFLEET_BUCKET": "skufleet", **ports})
+    return load_settings(
+        PROJECT_ROOT, {"SKUFLEET_LOCAL_DIR": str(state), "SKUFLEET_BUCKET": "skufleet", **ports, **others}
+    )

@@ -25,6 +25,7 @@ DEFAULTS: dict[str, str] = {
     "SKUFLEET_BUCKET": "skufleet",
     "SKUFLEET_PARALLELISM": "",
     "SKUFLEET_PRELOAD": "1",
+    "SKUFLEET_MLFLOW_DIRECT": "1",
 }
 """Every variable that the stack reads, with its default; an empty parallelism means one slot a core, at least 2."""
 
@@ -112,6 +113,7 @@ class StackSettings:
     bucket: str
     parallelism: int
     preload: bool
+    mlflow_direct: bool
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
@@ -183,6 +185,7 @@ def load_settings(root: Path = PROJECT_ROOT, environ: Mapping[str, str] | None =
         bucket=values["SKUFLEET_BUCKET"],
         parallelism=_read_whole(values, "SKUFLEET_PARALLELISM", 1, 512),
         preload=_read_whole(values, "SKUFLEET_PRELOAD", 0, 1) == 1,
+        mlflow_direct=_read_whole(values, "SKUFLEET_MLFLOW_DIRECT", 0, 1) == 1,
     )
 
 
