@@ -22,7 +22,11 @@ class Clients:
     @classmethod
     def open(cls, store: ObjectStore, settings: Settings) -> Self:
         """Clients whose registry keeps its artifacts in the same bucket as the lake."""
-        registry = Registry(settings.mlflow_tracking_uri, lambda uri, data: store.put(artifact_key(store, uri), data))
+        registry = Registry(
+            settings.mlflow_tracking_uri,
+            lambda uri, data: store.put(artifact_key(store, uri), data),
+            store.uri("mlflow"),
+        )
         return cls(store=store, registry=registry, settings=settings)
 
     def get_artifact(self, uri: str) -> bytes:

@@ -53,10 +53,11 @@ class Registry:
     Args:
         tracking_uri: ``http://...`` of an MLflow server, or the URI of its database.
         put_artifact: writes bytes to an artifact's address, ``s3://...`` as a rule. Its errors pass through.
+        artifact_root: where the experiments of new catalogues keep their artifacts; empty: where the server says.
     """
 
-    def __init__(self, tracking_uri: str, put_artifact: PutArtifact) -> None:
-        self._connection = Connection(tracking_uri)
+    def __init__(self, tracking_uri: str, put_artifact: PutArtifact, artifact_root: str = "") -> None:
+        self._connection = Connection(tracking_uri, artifact_root)
         self._put_artifact = put_artifact
         self._registrations: dict[str, ChunkRegistration] = {}
 

@@ -48,11 +48,14 @@ class Connection:
 
     Attributes:
         uri: ``http://...`` of a server, or the URI of its database.
+        artifact_root: where experiments made here keep their artifacts; empty: where the server says, which only a
+            server can.
         attempts: how often a call is tried before ``ServiceUnavailableError``.
         pause: seconds before the second try, doubled for each further one.
     """
 
     uri: str
+    artifact_root: str = ""
     attempts: int = 4
     pause: float = field(default=0.5)
 

@@ -36,7 +36,7 @@ def find_or_create_experiment(connection: Connection, catalogue: str, part: str 
             return str(
                 connection.call(
                     f"create experiment {name}",
-                    lambda client: client.create_experiment(name, tags={"catalogue": catalogue}),
+                    lambda client: client.create_experiment(name, _root_of(connection, name), {"catalogue": catalogue}),
                 )
             )
         except PermanentError as error:
@@ -50,6 +50,10 @@ def find_or_create_experiment(connection: Connection, catalogue: str, part: str 
             "or purge it with `mlflow gc`"
         )
     return str(experiment.experiment_id)
+
+
+def _root_of(connection: Connection, experiment: str) -> str | None:
+    return f"{connection.artifact_root}/{experiment}" if connection.artifact_root else None
 
 
 def find_or_create_run(
