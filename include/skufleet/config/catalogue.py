@@ -128,7 +128,7 @@ class Fleet(Model):
 
     buckets: Annotated[int, Field(ge=1, le=1024)] = 16
     chunks: Annotated[int, Field(ge=1, le=900)] = 200
-    rows_per_chunk: Annotated[int, Field(ge=1)] = 1_500_000
+    rows_per_chunk: Annotated[int, Field(ge=1)] = 750_000
     skus_per_chunk: Annotated[int, Field(ge=1)] | None = None
     max_age: Annotated[int, Field(ge=0)] = 28
     keep_versions: Annotated[int, Field(ge=1)] = 7

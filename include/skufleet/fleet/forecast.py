@@ -149,6 +149,8 @@ class _Forecasting:
         if not skus or not self.clients.store.exists(key):
             return {}
         questions = self.clients.store.get_frame(key)
+        if questions.empty:
+            return {}
         artifacts = load_artifacts(self.clients, {sku: self.serving[sku] for sku in skus})
         asked = {
             sku: questions[(questions["sku"] == sku) & questions["store"].isin(artifact["stores"])]

@@ -137,3 +137,12 @@ def test_a_model_that_cannot_be_used_leaves_its_series_to_the_fallback(
     assert answer["served_by"] == {"production": 2, "archived": 0, "fallback": 1}
     assert set(of(fleet.published(), "B")["served_by"]) == {"fallback"}
     assert (of(fleet.published(), "B")["y_hat"] > 0).all()
+
+
+def test_a_chunk_that_kept_no_question_is_not_explained(fleet: SmallFleet) -> None:
+    serve(fleet)
+    run = fleet.runs[-1]
+    for chunk in fleet.store.get_json(run.plan_key)["chunks"]:
+        fleet.store.put_frame(f"{run.chunk_folder(chunk['chunk'])}/inputs.parquet", pd.DataFrame({"sku": []}))
+    assert fleet.forecast(run)["series"] == 3
+    assert fleet.store.get_frame(run.components_key).empty
