@@ -12,7 +12,7 @@ from include.skufleet.local import preflight, stack
 from include.skufleet.local.settings import StackSettings, load_settings
 
 MARKS = {"healthy": "[green]✓[/]", "unresponsive": "[yellow]…[/]", "dead": "[red]✗[/]", "stopped": "[dim]·[/]"}
-SECRET_WORDS = ("SECRET", "PASSWORD", "FERNET", "CONN", "ACCESS_KEY")
+SECRET_WORDS = ("SECRET", "PASSWORD", "FERNET", "CONN", "ACCESS_KEY", "MLFLOW_URI")
 console = Console(highlight=False)
 complaints = Console(stderr=True, highlight=False)
 
