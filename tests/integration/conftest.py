@@ -37,7 +37,7 @@ class RunningStack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The running stack; it is taken down, with everything in it, when the session ends."""
-    settings = settings_beside(tmp_path_factory.mktemp("stack") / "local")
+    settings = settings_beside(tmp_path_factory.mktemp("stack") / "local", SKUFLEET_MLFLOW_DIRECT="0")
     try:
         access = embedded.up(settings)
         user, password = next(iter(json.loads(access.login.read_text(encoding="utf-8")).items()))

@@ -171,7 +171,7 @@ def _index(registered: dict[str, list[int]]) -> int:
 @pytest.fixture(scope="module")
 def without_mlflow(shop: Shop, next_day: Killed) -> Snapshot:
     """A run of some SKUs; MLflow's server is killed as soon as the chunk registers, and comes back."""
-    run = shop.trigger(as_of=(shop.end + timedelta(days=1)).isoformat(), skus=["FRE-*", "DRK-*"])
+    run = shop.trigger(as_of=(shop.end + timedelta(days=1)).isoformat(), skus=["FRE-*", "DRK-*"], force=True)
     wait_for(lambda: _registered(shop, run), "a first version of the run", pause=0.05)
     server = processes.find_process(processes.read_started(shop.stack.settings.paths, "mlflow"))
     assert server is not None
