@@ -38,7 +38,7 @@ from include.skufleet.lake.set_aside import CleanDrop, count_reasons
 from include.skufleet.lake.store import ObjectStore, to_json, to_parquet
 from include.skufleet.lake.vacuum import keep_versions, remove_files
 
-ROWS_PER_COMMIT = 2_000_000
+ROWS_PER_COMMIT = 1_000_000
 DROPS_PER_COMMIT = 1_000
 _READERS = 2
 _AHEAD = 4
