@@ -170,9 +170,11 @@ def _index(registered: dict[str, list[int]]) -> int:
 
 @pytest.fixture(scope="module")
 def without_mlflow(shop: Shop, next_day: Killed) -> Snapshot:
-    """A run of some SKUs; MLflow's server is killed as soon as the chunk registers, and comes back."""
+    """A run of some SKUs; MLflow's server is killed as soon as the chunk has its run there, and comes back."""
     run = shop.trigger(as_of=(shop.end + timedelta(days=1)).isoformat(), skus=["FRE-*", "DRK-*"], force=True)
-    wait_for(lambda: _registered(shop, run), "a first version of the run", pause=0.05)
+    experiment = shop.mlflow.get_experiment_by_name("skufleet/demo").experiment_id
+    condition = f"tags.dag_run_id = '{run.run_id}'"
+    wait_for(lambda: shop.mlflow.search_runs([experiment], condition), "the chunk's run in MLflow", pause=0.05)
     server = processes.find_process(processes.read_started(shop.stack.settings.paths, "mlflow"))
     assert server is not None
     doomed = [*server.children(recursive=True), server]
