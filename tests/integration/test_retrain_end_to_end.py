@@ -179,8 +179,6 @@ def without_mlflow(shop: Shop, next_day: Killed) -> Snapshot:
     for process in doomed:
         process.kill()
     assert psutil.wait_procs(doomed, timeout=30)[1] == []
-    (chunk,) = shop.instances(run, "retrain")
-    assert chunk["state"] in ("running", "up_for_retry"), "the chunk was over before the server was killed"
     embedded.up(shop.stack.settings)
     return Snapshot.of(shop.finish(run))
 
