@@ -170,15 +170,22 @@ def _index(registered: dict[str, list[int]]) -> int:
 
 @pytest.fixture(scope="module")
 def without_mlflow(shop: Shop, next_day: Killed) -> Snapshot:
-    """A run of some SKUs; MLflow's server is killed as soon as the chunk begins, and comes back."""
+    """A run of some SKUs; MLflow's server hangs before the chunk has asked it for anything, dies, and comes back."""
     run = shop.trigger(as_of=(shop.end + timedelta(days=1)).isoformat(), skus=["FRE-*", "DRK-*"], force=True)
-    wait_for(lambda: [item["state"] for item in shop.instances(run, "retrain")] == ["running"], "the chunk", pause=0.05)
     server = processes.find_process(processes.read_started(shop.stack.settings.paths, "mlflow"))
     assert server is not None
-    doomed = [*server.children(recursive=True), server]
+    doomed = [server, *server.children(recursive=True)]
+    wait_for(lambda: [item["state"] for item in shop.instances(run, "plan")] == ["success"], "the plan", pause=0.05)
+    for process in doomed:
+        process.suspend()
+    chunk = wait_for(
+        lambda: [item for item in shop.instances(run, "retrain") if item["state"] == "running"], "the chunk", pause=0.1
+    )
+    wait_for(lambda: process_of(chunk[0]), "the chunk's process")
     for process in doomed:
         process.kill()
     assert psutil.wait_procs(doomed, timeout=30)[1] == []
+    assert [item["state"] for item in shop.instances(run, "retrain")] == ["running"]
     embedded.up(shop.stack.settings)
     return Snapshot.of(shop.finish(run))
 

@@ -103,23 +103,22 @@ def test_work_that_made_no_model_has_no_time_per_model() -> None:
 
 
 def test_only_what_a_worker_has_started_is_a_task() -> None:
-    """This process stands for the scheduler; its child, a worker, has a child with 60 MB in memory."""
-    task = "import sys; kept = b'x' * 60_000_000; print(flush=True); sys.stdin.read()"
+    """A scheduler with two workers: one has a child with 60 MB in memory, the other itself holds 120 MB."""
+    hold = "kept = b'x' * {}; print(flush=True); sys.stdin.read()"
+    task = f"import sys; {hold.format(60_000_000)}"
     worker = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {task!r}])"
-    idle = "import sys; kept = b'x' * 120_000_000; print(flush=True); sys.stdin.read()"
-    started = [
-        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for code in (worker, idle)
-    ]
-    try:
-        for process in started:
-            assert process.stdout is not None
-            process.stdout.readline()
-        assert 60 <= largest_task(psutil.Process(os.getpid())) < 100
-    finally:
-        for process in started:
-            process.communicate()
-    assert largest_task(psutil.Process(os.getpid())) == 0
+    idle = f"import sys; {hold.format(120_000_000)}"
+    start = "started = [subprocess.Popen([sys.executable, '-c', code]) for code in {}]; [item.wait() for item in started]"
+    scheduler = f"import subprocess, sys; {start.format([worker, idle])}"
+    with subprocess.Popen(
+        [sys.executable, "-c", scheduler], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == [b"\n", b"\n"]
+        watched = psutil.Process(process.pid)
+        assert 60 <= largest_task(watched) < 100
+        process.communicate()
+    assert largest_task(watched) == 0
 
 
 def test_a_folder_is_used_by_one_benchmark_at_a_time(tmp_path: Path) -> None:
