@@ -7,31 +7,34 @@ from typing import Self
 
 from include.skufleet.config import Settings
 from include.skufleet.errors import ConfigError
+from include.skufleet.lake.bulk import SmallObjects
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.registry.client import Registry
 
 
 @dataclass(frozen=True)
 class Clients:
-    """The lake's object store and the model registry of one process."""
+    """The lake's object store and the model registry of one process; ``artifacts`` is the same bucket, for models."""
 
     store: ObjectStore
+    artifacts: SmallObjects
     registry: Registry
     settings: Settings
 
     @classmethod
     def open(cls, store: ObjectStore, settings: Settings) -> Self:
         """Clients whose registry keeps its artifacts in the same bucket as the lake."""
+        artifacts = SmallObjects(store)
         registry = Registry(
             settings.mlflow_tracking_uri,
-            lambda uri, data: store.put(artifact_key(store, uri), data),
+            lambda uri, data: artifacts.put(artifact_key(store, uri), data),
             store.uri("mlflow"),
         )
-        return cls(store=store, registry=registry, settings=settings)
+        return cls(store=store, artifacts=artifacts, registry=registry, settings=settings)
 
     def get_artifact(self, uri: str) -> bytes:
         """Read one file of a model's artifact by its address."""
-        return self.store.get(artifact_key(self.store, uri))
+        return self.artifacts.get(artifact_key(self.store, uri))
 
 
 def artifact_key(store: ObjectStore, uri: str) -> str:

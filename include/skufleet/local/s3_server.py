@@ -15,7 +15,6 @@ import hmac
 import os
 import re
 import shutil
-import signal
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime, timedelta
@@ -272,26 +271,23 @@ def _configure_ministack(data_folder: Path) -> None:
 async def serve(port: int, bucket: str, data_folder: Path) -> None:
     """Serve S3 on 127.0.0.1:`port` until SIGTERM or SIGINT."""
     # Imported late: ministack reads the environment while it is imported.
-    from hypercorn.asyncio import serve as hypercorn_serve  # type: ignore[import-not-found]
-    from hypercorn.config import Config  # type: ignore[import-not-found]
+    import uvicorn
     from ministack.app import app  # type: ignore[import-not-found]
-    from ministack.core import hypercorn_compat  # type: ignore[import-not-found]
 
-    hypercorn_compat.install()
     await create_bucket(app, bucket)
     guarded = SignedOnly(app, os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], data_folder)
-    config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 3
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-
-    async def stopped() -> None:
-        await stop.wait()
-
-    await hypercorn_serve(guarded, config, shutdown_trigger=stopped)
+    config = uvicorn.Config(
+        guarded,
+        host="127.0.0.1",
+        port=port,
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=3,
+    )
+    await uvicorn.Server(config).serve()
 
 
 def main() -> int:
@@ -299,7 +295,9 @@ def main() -> int:
     data_folder = Path(os.environ["S3_DATA_DIR"])
     data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _configure_ministack(data_folder)
-    asyncio.run(serve(int(os.environ["SKUFLEET_S3_PORT"]), os.environ["SKUFLEET_BUCKET"], data_folder))
+    import uvloop
+
+    uvloop.run(serve(int(os.environ["SKUFLEET_S3_PORT"]), os.environ["SKUFLEET_BUCKET"], data_folder))
     return 0
 
 

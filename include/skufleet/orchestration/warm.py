@@ -33,6 +33,7 @@ LIBRARIES = (
     "pyarrow.dataset",
     "pyarrow.parquet",
     "deltalake",
+    "obstore.store",
     "boto3.s3.inject",
     "scipy.signal",
     "scipy.special",

@@ -26,6 +26,7 @@ from include.skufleet.fleet.retrain import retrain_chunk
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.stages import timed_stage
 from include.skufleet.lake.ingest import ingest
+from include.skufleet.lake.bulk import SmallObjects
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.registry.client import Registry
 from tests.unit.registry.mlflow_server import server_uri
@@ -165,8 +166,9 @@ class SmallFleet:
 
 def open_clients(store: ObjectStore) -> Clients:
     settings = Settings(bucket=store.bucket, mlflow_tracking_uri=server_uri())
-    registry = Registry(server_uri(), lambda uri, data: store.put(artifact_key(store, uri), data))
-    return Clients(store, registry, settings)
+    artifacts = SmallObjects(store)
+    registry = Registry(server_uri(), lambda uri, data: artifacts.put(artifact_key(store, uri), data))
+    return Clients(store, artifacts, registry, settings)
 
 
 def make_catalogue(name: str, attributes: bool = False, **settings: Any) -> Catalogue:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import boto3
 import pandas as pd
 import pytest
@@ -14,6 +9,7 @@ from botocore.config import Config
 
 from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
 from include.skufleet.lake.store import ObjectStore, client_config, open_store, store_from_client
+from tests.unit.lake.broken_server import broken_server
 
 KEY = "a folder/ü & 50%.txt"
 
@@ -118,32 +114,6 @@ def test_a_client_made_elsewhere_serves_too(s3: dict[str, str], store: ObjectSto
     store.put("x", b"1")
     assert other.get("x") == b"1"
     assert other.storage_options == store.storage_options
-
-
-@contextmanager
-def broken_server(status: int, body: bytes, declared: int) -> Iterator[tuple[dict[str, str], list[str]]]:
-    """A server that answers everything the same way, and notes what it was asked."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(status)
-            self.send_header("Content-Length", str(declared))
-            self.end_headers()
-            self.wfile.write(body)
-            self.close_connection = True
-
-        def log_message(self, *parts: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        pair = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-        yield {**pair, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}"}, asked
-    finally:
-        server.shutdown()
 
 
 def impatient(environ: dict[str, str]) -> ObjectStore:
