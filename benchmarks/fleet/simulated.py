@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class Options:
 def bench_simulated(options: Options, console: Console) -> dict[str, Any]:
     """All that is measured of the simulated catalogue, for the JSON line.
 
-    What the fleet stored is looked at before the rivals store anything, and the rivals run on a stack that is idle.
+    What the fleet stored is looked at before the rivals store anything, and the rivals run on a stack that is idle. The
+    figures of each run are in ``runs.json`` in the stack's folder as soon as it has ended, whatever fails later.
 
     Raises:
         SkufleetError: a server cannot start, or a run ended without a summary.
@@ -73,7 +75,10 @@ def bench_simulated(options: Options, console: Console) -> dict[str, Any]:
     with own_stack(options.state, keep=options.keep) as (settings, access):
         console.print(f"  Airflow {access.airflow_url}   MLflow {access.mlflow_url}")
         bench = _Bench(options, console, settings, access)
-        runs = {step.name: bench.run(step) for step in options.steps}
+        runs: dict[str, dict[str, Any]] = {}
+        for step in options.steps:
+            runs[step.name] = bench.run(step)
+            (options.state / "runs.json").write_text(json.dumps(runs), encoding="utf-8")
         stored = measure_storage(bench.clients.store, access.mlflow_url, CATALOGUE)
         sample = draw_sample(bench.clients, bench.catalogue, options.steps[-1].as_of, options.panels)
         beside = bench.time_rivals(sample) | bench.find_floor(sample)

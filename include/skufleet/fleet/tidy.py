@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from include.skufleet.lake.publishing import read_published
 from include.skufleet.lake.store import ObjectStore, StoredObject
 from include.skufleet.lifecycle.retention import choose_versions_to_prune
 from include.skufleet.registry.package import artifact_files
+from include.skufleet.registry.states import ModelState
 
 BACKLOG = 3
 """Versions pruned in one run at the most, for each model that there is: one is the daily measure."""
@@ -40,8 +42,8 @@ def tidy_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]
 
 def _prune_versions(clients: Clients, catalogue: Catalogue, run: Run) -> tuple[int, int]:
     """How many versions were pruned, and how many are left."""
-    versions = _list_versions(clients, run)
     states = clients.registry.states(catalogue.name)
+    versions = _list_versions(clients, run, states)
     aliased = {state.name: set(state.aliases.values()) for state in states.values()}
     old = choose_versions_to_prune(
         versions, aliased, keep=catalogue.retention.versions, most=BACKLOG * max(1, len(aliased))
@@ -55,19 +57,23 @@ def _prune_versions(clients: Clients, catalogue: Catalogue, run: Run) -> tuple[i
     return len(old), len(left)
 
 
-def _list_versions(clients: Clients, run: Run) -> pd.DataFrame:
+def _list_versions(clients: Clients, run: Run, states: Mapping[str, ModelState]) -> pd.DataFrame:
     """``name, version, artifact_uri`` of every version: the list of the run before, and what this one made.
 
-    Where there is no list, MLflow is asked, which takes long for a large catalogue: once.
+    Where there is no list, MLflow is asked, which takes long for a large catalogue: once, and not at all by a run that
+    made the first version of every model.
     """
     store = clients.store
-    if not store.exists(run.versions_key):
-        rows = [(item.name, item.version, item.artifact_uri) for item in clients.registry.list_versions(run.catalogue)]
-        return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     made = store.get_frame(run.results_key, ["registered_name", "version", "artifact_uri"])
-    own = made[made["version"] > 0].rename(columns={"registered_name": "name"})
-    both = pd.concat([store.get_frame(run.versions_key), own], ignore_index=True)
-    return both.drop_duplicates(["name", "version"], ignore_index=True)
+    own = made[made["version"] > 0].rename(columns={"registered_name": "name"}).astype(_COLUMNS)
+    if store.exists(run.versions_key):
+        before = store.get_frame(run.versions_key)
+    elif {state.name for state in states.values()} <= set(own.loc[own["version"] == 1, "name"]):
+        return own
+    else:
+        rows = [(item.name, item.version, item.artifact_uri) for item in clients.registry.list_versions(run.catalogue)]
+        before = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+    return pd.concat([before, own], ignore_index=True).drop_duplicates(["name", "version"], ignore_index=True)
 
 
 def _prune_runs(store: ObjectStore, catalogue: Catalogue, run: Run) -> tuple[int, int]:

@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
 from include.skufleet.lake.store import ATTEMPTS, ObjectStore
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Store
 
-_CLIENT_OPTIONS = ("timeout", "connect_timeout", "allow_http", "aws_allow_http")
-_OTHER_OPTIONS = ("max_retries", "retry_timeout")
-_RETRIES = {
+_NO_CONFIG = {"timeout", "connect_timeout", "aws_allow_http", "max_retries", "retry_timeout"}
+"""What delta-rs takes among the options of a store, and obstore elsewhere."""
+_RETRIES: RetryConfig = {
     "max_retries": ATTEMPTS - 1,
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=10), "base": 2},
@@ -55,10 +55,13 @@ class SmallObjects:
         from obstore.store import S3Store
 
         options = {name.lower(): value for name, value in self.store.storage_options.items()}
-        config = {name: value for name, value in options.items() if name not in (*_CLIENT_OPTIONS, *_OTHER_OPTIONS)}
-        client: dict[str, Any] = {name: options[name] for name in ("timeout", "connect_timeout") if name in options}
-        client["allow_http"] = options.get("aws_allow_http") == "true"
-        return S3Store(self.store.bucket, config=config, client_options=client, retry_config=_RETRIES)
+        patience = {name: options[name] for name in ("timeout", "connect_timeout") if name in options}
+        return S3Store(
+            self.store.bucket,
+            config=cast("S3Config", {name: value for name, value in options.items() if name not in _NO_CONFIG}),
+            client_options=cast("ClientConfig", patience | {"allow_http": options.get("aws_allow_http") == "true"}),
+            retry_config=_RETRIES,
+        )
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -108,11 +107,11 @@ def test_only_what_a_worker_has_started_is_a_task() -> None:
     task = f"import sys; {hold.format(60_000_000)}"
     worker = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {task!r}])"
     idle = f"import sys; {hold.format(120_000_000)}"
-    start = "started = [subprocess.Popen([sys.executable, '-c', code]) for code in {}]; [item.wait() for item in started]"
+    start = (
+        "started = [subprocess.Popen([sys.executable, '-c', code]) for code in {}]; [item.wait() for item in started]"
+    )
     scheduler = f"import subprocess, sys; {start.format([worker, idle])}"
-    with subprocess.Popen(
-        [sys.executable, "-c", scheduler], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", scheduler], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(2)] == [b"\n", b"\n"]
         watched = psutil.Process(process.pid)

@@ -25,8 +25,8 @@ from include.skufleet.fleet.publish_report import publish_report
 from include.skufleet.fleet.retrain import retrain_chunk
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.stages import timed_stage
-from include.skufleet.lake.ingest import ingest
 from include.skufleet.lake.bulk import SmallObjects
+from include.skufleet.lake.ingest import ingest
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.registry.client import Registry
 from tests.unit.registry.mlflow_server import server_uri

@@ -51,6 +51,25 @@ def test_after_many_runs_there_is_as_much_as_after_a_few(fleet: SmallFleet) -> N
     assert folders_of(fleet, "reports") == newest
 
 
+def test_the_run_that_made_every_model_asks_mlflow_for_no_list(
+    fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that finds older versions does: here, those of a fleet whose list was lost."""
+    asked: list[str] = []
+    listed = Registry.list_versions
+
+    def note(registry: Registry, catalogue: str) -> Any:
+        asked.append(catalogue)
+        return listed(registry, catalogue)
+
+    monkeypatch.setattr(Registry, "list_versions", note)
+    assert run_and_tidy(fleet)["versions_kept"] == 2
+    assert asked == []
+    fleet.store.delete(fleet.runs[0].versions_key)
+    assert run_and_tidy(fleet)["versions_kept"] == 4
+    assert asked == [fleet.catalogue.name]
+
+
 def test_what_serves_and_what_served_before_it_is_kept_whatever_its_age(fleet: SmallFleet) -> None:
     run_and_tidy(fleet)
     run_and_tidy(fleet)

@@ -60,7 +60,7 @@ def test_slow_down_is_retried_and_then_transient() -> None:
     body = b"<Error><Code>SlowDown</Code></Error>"
     with (
         broken_server(503, body, len(body)) as (environ, asked),
-        pytest.raises(ServiceUnavailableError, match="some-bucket/x: S3 does not answer: .*503"),
+        pytest.raises(ServiceUnavailableError, match=r"some-bucket/x: S3 does not answer: .*503"),
     ):
         SmallObjects(open_store("some-bucket", environ)).get("x")
     assert len(asked) == 5

@@ -52,9 +52,7 @@ def client() -> MlflowClient:
     return MlflowClient(server_uri())
 
 
-def test_a_registered_model_can_be_browsed_by_sku_and_department(
-    registry: Registry, client: MlflowClient
-) -> None:
+def test_a_registered_model_can_be_browsed_by_sku_and_department(registry: Registry, client: MlflowClient) -> None:
     run = open_run(registry, "browse")
     version = register_one(registry, run, make_record("A/1"))
     rows = [["A/1", 0.31], ["B", math.nan]]
