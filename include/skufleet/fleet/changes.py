@@ -97,7 +97,7 @@ def _fell_silent(last_sale: pd.Timestamp | None, newest: date, catalogue: Catalo
     if last_sale is None or pd.isna(last_sale):
         return False
     days = (newest - last_sale.date()).days
-    return days >= catalogue.validation.inactive_after * (7 if catalogue.frequency == "W" else 1)
+    return days > catalogue.validation.inactive_after * (7 if catalogue.frequency == "W" else 1)
 
 
 def _is_published(sku: str, before: Before, catalogue: Catalogue, as_of: date) -> bool:

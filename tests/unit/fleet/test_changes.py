@@ -58,13 +58,18 @@ def test_a_sku_with_nothing_new_is_left_alone_and_says_since_when() -> None:
         before(as_of=END - timedelta(days=11)),
         before(as_of=END + timedelta(days=1)),
         before(production={}),
-        before(last_sales={"A": pd.Timestamp(END - timedelta(days=60))}),
+        before(last_sales={"A": pd.Timestamp(END - timedelta(days=CATALOGUE.validation.inactive_after + 1))}),
         before(standing=to_frame(()).assign(run_id="", as_of="")),
     ],
     ids=["failed", "too old", "of the future", "nothing in production", "fell silent", "never looked at"],
 )
 def test_what_no_longer_holds_is_trained(known: Before) -> None:
     assert find(known).train == ["A"]
+
+
+def test_a_sku_that_is_as_silent_as_allowed_is_left_alone() -> None:
+    longest = timedelta(days=CATALOGUE.validation.inactive_after)
+    assert find(before(last_sales={"A": pd.Timestamp(END - longest)})).train == []
 
 
 def test_new_data_or_settings_are_trained() -> None:
