@@ -16,7 +16,8 @@ import pandas as pd
 import psutil
 
 from include.skufleet.cli.airflow_api import FINISHED, AirflowApi
-from include.skufleet.config import Catalogue, find_catalogue
+from include.skufleet.config import Catalogue, Settings, find_catalogue
+from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore, open_store
 from include.skufleet.registry.client import Registry
@@ -61,8 +62,12 @@ class Shop:
         land_demo(self.store, self.catalogue.landing, end, skus=56, stores=2, days=420)
 
     @cached_property
+    def clients(self) -> Clients:
+        return Clients.open(self.store, Settings(bucket=self.stack.bucket, mlflow_tracking_uri=self.stack.mlflow_url))
+
+    @property
     def registry(self) -> Registry:
-        return Registry(self.stack.mlflow_url, self.store.put)
+        return self.clients.registry
 
     @cached_property
     def mlflow(self) -> Any:

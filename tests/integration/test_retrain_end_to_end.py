@@ -25,6 +25,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from include.skufleet.fleet.audit import Finding, audit_run
 from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.forecast import forecast_columns
 from include.skufleet.fleet.outcomes import OUTCOMES
@@ -50,11 +51,13 @@ class Snapshot:
     versions: dict[str, list[Any]]
     pointer: dict[str, Any]
     published: pd.DataFrame
+    broken: list[Finding]
 
     @classmethod
     def of(cls, done: Finished) -> Snapshot:
         shop = done.shop
-        return cls(done, shop.states(), shop.versions(), shop.store.get_json(POINTER), shop.published())
+        pointer, broken = shop.store.get_json(POINTER), audit_run(shop.clients, shop.catalogue, done.run)
+        return cls(done, shop.states(), shop.versions(), pointer, shop.published(), broken)
 
     @property
     def production(self) -> dict[str, int]:
@@ -205,6 +208,12 @@ def test_the_run_is_green_and_so_is_each_of_its_tasks(first: Snapshot) -> None:
         "report": ["success"],
         "tidy": ["success"],
     }
+
+
+def test_no_invariant_is_broken_by_a_cleared_chunk_a_killed_task_or_a_dead_registry(
+    first: Snapshot, cleared: Snapshot, next_day: Killed, without_mlflow: Snapshot
+) -> None:
+    assert [snapshot.broken for snapshot in (first, cleared, next_day[0], without_mlflow)] == [[], [], [], []]
 
 
 def test_every_sku_that_was_delivered_or_listed_has_exactly_one_outcome(first: Snapshot, shop: Shop) -> None:

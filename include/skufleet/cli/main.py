@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from include.skufleet.cli.airflow_api import AirflowApi
+from include.skufleet.cli.audit import audit_and_print
 from include.skufleet.cli.land import land_data
 from include.skufleet.cli.retrain import retrain_and_watch
 from include.skufleet.errors import SkufleetError
@@ -55,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     trigger.add_argument("--force", action="store_true")
     trigger.add_argument("--dry-run", action="store_true", help="ingest, plan and report only")
     trigger.set_defaults(run=_trigger)
+    audit = verbs.add_parser("audit", help="hold a run against what must be true after it; 1 where something is not")
+    audit.add_argument("--catalogue", required=True)
+    audit.add_argument("--run", default="", dest="run_id", help="the Airflow run; the published one where not given")
+    audit.add_argument("--json", action="store_true", dest="as_json")
+    audit.set_defaults(run=_audit)
     return parser
 
 
@@ -79,6 +85,11 @@ def _trigger(options: argparse.Namespace, console: Console) -> int:
         "dry_run": options.dry_run,
     }
     return retrain_and_watch(open_airflow(_start(console)), options.catalogue, conf, console)
+
+
+def _audit(options: argparse.Namespace, console: Console) -> int:
+    _start(Console(quiet=True) if options.as_json else console)
+    return audit_and_print(options.catalogue, options.run_id, console, as_json=options.as_json)
 
 
 def _start(console: Console) -> Access:
