@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import mlflow
 import pytest
 
 from include.skufleet.fleet.audit import INVARIANTS, audit_run
+from include.skufleet.fleet.clients import artifact_key
 from include.skufleet.fleet.run import Run
 from include.skufleet.lake.keys import ledger_folder
 from tests.unit.fleet.small_fleet import END, SmallFleet, weekly
@@ -18,11 +20,11 @@ SKUS = ("A", "B/1", "C")
 
 @pytest.fixture(scope="module")
 def sound() -> SmallFleet:
-    """Two runs: the second finds a day of one SKU that is new, and nothing of the others."""
+    """Two runs: the second finds a day of two SKUs that is new, and nothing of the third."""
     fleet = SmallFleet.open()
     fleet.deliver([row for sku in SKUS for row in weekly(sku)])
     fleet.do_all(fleet.new_run())
-    fleet.deliver([("A", "S1", END.isoformat(), 3)], name="second.csv")
+    fleet.deliver([(sku, "S1", END.isoformat(), 3) for sku in SKUS[:2]], name="second.csv")
     fleet.do_all(fleet.new_run())
     return fleet
 
@@ -33,6 +35,21 @@ def found(fleet: SmallFleet, run: Run) -> dict[str, str]:
     for item in audit_run(fleet.clients, fleet.catalogue, run):
         told[item.invariant] = f"{told.get(item.invariant, '')} {item.detail}".strip()
     return told
+
+
+@contextmanager
+def mended(fleet: SmallFleet) -> Iterator[None]:
+    """Put back, afterwards, what is changed on S3 within, and delete what is made there or in MLflow."""
+    before = {item.key: (item.etag, fleet.store.get(item.key)) for item in fleet.store.list("")}
+    versions = {(item.name, item.version) for item in fleet.clients.registry.list_versions(fleet.catalogue.name)}
+    yield
+    after = {item.key: item.etag for item in fleet.store.list("")}
+    for key, (etag, content) in before.items():
+        if after.get(key) != etag:
+            fleet.store.put(key, content)
+    fleet.store.delete_many(set(after) - set(before))
+    made = {(item.name, item.version) for item in fleet.clients.registry.list_versions(fleet.catalogue.name)}
+    fleet.clients.registry.delete_versions(made - versions)
 
 
 def test_nothing_is_found_after_sound_runs(sound: SmallFleet) -> None:
@@ -59,16 +76,22 @@ def forget_a_reason(fleet: SmallFleet, run: Run) -> None:
 
 def register_twice(fleet: SmallFleet, run: Run) -> None:
     client, name = _client(), _name(fleet, "A")
-    made = client.get_model_version(name, "1")
+    made = client.get_model_version(name, "2")
     client.create_model_version(name, made.source, made.run_id, tags=made.tags)
 
 
+def _file(fleet: SmallFleet, name: str) -> str:
+    """The key of a file of the version of A that serves."""
+    uri = fleet.clients.registry.production(fleet.catalogue.name)["A"].artifact_uri
+    return f"{artifact_key(fleet.store, uri)}/{name}"
+
+
 def lose_a_file(fleet: SmallFleet, run: Run) -> None:
-    fleet.store.delete(next(item.key for item in fleet.store.list("mlflow/") if item.key.endswith("scorer.zip")))
+    fleet.store.delete(_file(fleet, "scorer.zip"))
 
 
 def cut_a_file(fleet: SmallFleet, run: Run) -> None:
-    key = next(item.key for item in fleet.store.list("mlflow/") if item.key.endswith("model.json"))
+    key = _file(fleet, "model.json")
     fleet.store.put(key, fleet.store.get(key)[:10])
 
 
@@ -111,7 +134,7 @@ def land_another_drop(fleet: SmallFleet, run: Run) -> None:
         (lose_a_file, "versions", "1 are files of a version and do not exist"),
         (lose_a_file, "aliases", "1 are files of a version and do not exist"),
         (cut_a_file, "aliases", "model.json: not the JSON of a model"),
-        (serve_what_was_held_back, "production", "version 1 was held back, but is in production"),
+        (serve_what_was_held_back, "production", "version 2 was held back, but is in production"),
         (publish_a_day_twice, "forecasts", "have a day that is published twice"),
         (lose_what_is_published, "forecasts", "1 are published and do not exist"),
         (forget_a_series, "forecasts", "are among the active series, but not among the published: ('A', 'S1')"),
@@ -119,11 +142,12 @@ def land_another_drop(fleet: SmallFleet, run: Run) -> None:
         (land_another_drop, "history", "lies in the landing, but is not in the ledger"),
     ],
 )
-def test_each_damage_is_found(damage: Callable[[SmallFleet, Run], None], invariant: str, said: str) -> None:
+def test_each_damage_is_found(
+    sound: SmallFleet, damage: Callable[[SmallFleet, Run], None], invariant: str, said: str
+) -> None:
     assert invariant in INVARIANTS
-    fleet = SmallFleet.open()
-    fleet.deliver([row for sku in SKUS for row in weekly(sku)])
-    fleet.do_all(run := fleet.new_run())
-    assert found(fleet, run) == {}
-    damage(fleet, run)
-    assert said in found(fleet, run)[invariant]
+    run = sound.runs[-1]
+    with mended(sound):
+        damage(sound, run)
+        assert said in found(sound, run).get(invariant, "")
+    assert found(sound, run) == {}
