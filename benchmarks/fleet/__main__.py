@@ -33,7 +33,9 @@ END = date(2026, 6, 28)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what was asked for; 1 where it could not be, or where a run did not end well."""
-    options, console = parse(arguments), Console(stderr=True, highlight=False)
+    options = parse(arguments)
+    # Into a file there is no terminal whose width the table has to respect.
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 180)
     try:
         if options.m5:
             figures = bench_m5(options.m5, options.state or HOME / "fleet-m5", console, keep=options.keep)

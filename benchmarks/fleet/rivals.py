@@ -91,6 +91,7 @@ def _run_part(part: tuple[Kind, Mapping[str, pd.Series], str], begin: Callable[[
 def run_loop(loop: Loop, begin: Callable[[], None]) -> int:
     """Do the loop, calling ``begin`` after the SKU that warms up; returns how many SKUs came after it."""
     import mlflow
+    import mlflow.sklearn  # switches logging on again where it comes later
     from mlflow.utils.logging_utils import disable_logging
 
     # Three lines for each SKU on stderr, and a bar for each upload, would drown the benchmark's own.

@@ -93,8 +93,8 @@ class _Audit:
         runs = set(self.results["mlflow_run_id"]) - {""}
         own = [(item.name, item.version) for item in self.listed if item.run_id in runs]
         told = self.results[self.results["version"] > 0]
-        expected = list(zip(told["registered_name"], told["version"], strict=True))
-        yield from _differ("versions in MLflow", own, "versions in the results", expected)
+        expected = set(zip(told["registered_name"], told["version"], strict=True))
+        yield from _differ("versions in MLflow", own, "versions in the results", expected - self._pruned(expected))
         names = pd.Series([name for name, _ in own], dtype="str")
         yield from _some(names[names.duplicated()], "have more than one version of this run")
         kept = {(item.name, item.version): item for item in self.listed}
@@ -154,6 +154,18 @@ class _Audit:
     def history(self) -> Iterator[str]:
         """The drops of the landing, the ledger, the table and its index."""
         yield from _shorten(list(find_discrepancies(self.store, self.catalogue)))
+
+    def _pruned(self, versions: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Those of the versions that are gone and so old that ``retention.versions`` may have taken them."""
+        known: dict[str, set[int]] = {}
+        for item in self.listed:
+            known.setdefault(item.name, set()).add(item.version)
+        return {
+            (name, version)
+            for name, version in versions
+            if version not in known.get(name, set())
+            and sum(number > version for number in known.get(name, ())) >= self.catalogue.retention.versions
+        }
 
     def _decisions(self) -> pd.DataFrame:
         """What promotion decided; none where it did not come to it."""

@@ -11,6 +11,7 @@ import pytest
 from include.skufleet.fleet.audit import INVARIANTS, audit_run
 from include.skufleet.fleet.clients import artifact_key
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.tidy import tidy_run
 from include.skufleet.lake.keys import ledger_folder
 from tests.unit.fleet.small_fleet import END, SmallFleet, weekly
 from tests.unit.registry.mlflow_server import server_uri
@@ -35,6 +36,16 @@ def found(fleet: SmallFleet, run: Run) -> dict[str, str]:
     for item in audit_run(fleet.clients, fleet.catalogue, run):
         told[item.invariant] = f"{told.get(item.invariant, '')} {item.detail}".strip()
     return told
+
+
+def test_versions_that_retention_took_are_no_loss() -> None:
+    fleet = SmallFleet.open(retention={"versions": 2, "runs": 10})
+    fleet.deliver(weekly("A"))
+    for _ in range(4):
+        fleet.do_all(run := fleet.new_run(force=True))
+        tidy_run(fleet.clients, fleet.catalogue, run)
+    assert fleet.versions() == {"A": [3, 4]}
+    assert [found(fleet, run) for run in fleet.runs] == [{}] * 4
 
 
 @contextmanager
