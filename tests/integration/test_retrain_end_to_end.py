@@ -210,12 +210,6 @@ def test_the_run_is_green_and_so_is_each_of_its_tasks(first: Snapshot) -> None:
     }
 
 
-def test_no_invariant_is_broken_by_a_cleared_chunk_a_killed_task_or_a_dead_registry(
-    first: Snapshot, cleared: Snapshot, next_day: Killed, without_mlflow: Snapshot
-) -> None:
-    assert [snapshot.broken for snapshot in (first, cleared, next_day[0], without_mlflow)] == [[], [], [], []]
-
-
 def test_every_sku_that_was_delivered_or_listed_has_exactly_one_outcome(first: Snapshot, shop: Shop) -> None:
     results, plan, summary = first.done.results, first.done.plan, first.done.summary
     index = shop.store.get_frame(plan["ingested"]["index_key"])
@@ -577,3 +571,9 @@ def test_a_run_of_some_skus_leaves_the_forecasts_of_the_others_published(
     )
     assert set(day.published["sku"]) == set(before.published["sku"])
     assert day.pointer["run_id"] == day.done.run.run_id
+
+
+def test_no_invariant_is_broken_by_a_cleared_chunk_a_killed_task_or_a_dead_registry(
+    first: Snapshot, cleared: Snapshot, next_day: Killed, without_mlflow: Snapshot
+) -> None:
+    assert [snapshot.broken for snapshot in (first, cleared, next_day[0], without_mlflow)] == [[], [], [], []]

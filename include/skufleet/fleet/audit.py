@@ -147,9 +147,12 @@ class _Audit:
         sizes = rows.groupby(["sku", "store"])["date"].agg(["size", "min"])
         wrong = sizes[(sizes["size"] != int(pointer["horizon"])) | (sizes["min"] <= pd.Timestamp(pointer["as_of"]))]
         yield from _some([f"{sku} in {store}" for sku, store in wrong.index], "have not each day of the horizon once")
-        yield from _differ(
-            "active series", self._active(date.fromisoformat(pointer["as_of"])), "published", sizes.index
-        )
+        index = read_series_index(self.store, self.plan["ingested"]["index_key"])
+        published, known = set(sizes.index), set(zip(index["sku"], index["store"], strict=True))
+        missing = self._active(index, date.fromisoformat(pointer["as_of"])) - published
+        yield from _some([f"{sku} in {store}" for sku, store in sorted(missing)], "are active and have no forecast")
+        strangers = published - known
+        yield from _some([f"{sku} in {store}" for sku, store in sorted(strangers)], "have a forecast and no history")
 
     def history(self) -> Iterator[str]:
         """The drops of the landing, the ledger, the table and its index."""
@@ -190,19 +193,18 @@ class _Audit:
         except ArtifactError as error:
             yield str(error)
 
-    def _active(self, as_of: date) -> list[tuple[str, str]]:
-        """SKU and store of the series that the run or those before it must have forecast.
+    def _active(self, index: pd.DataFrame, as_of: date) -> set[tuple[str, str]]:
+        """SKU and store of the series that must have a forecast, by the run's outcomes and the history's index.
 
-        Those that sold, or were first seen, within ``validation.inactive_after`` periods, of SKUs that were neither set
-        aside nor left out of the plan for another reason than having nothing new.
+        Those that sold, or were first seen, within ``validation.inactive_after`` periods, of SKUs that were trained,
+        have a fallback, or have nothing new. What is set aside may have a forecast, and need not.
         """
-        index = read_series_index(self.store, self.plan["ingested"]["index_key"])
         alive = self.results["outcome"].isin(["trained", "fallback"]) | (self.results["unchanged_since"] != "")
         span = self.catalogue.validation.inactive_after * (7 if self.catalogue.frequency == "W" else 1)
         since = pd.Timestamp(as_of) - pd.Timedelta(days=span)
         recent = (pd.to_datetime(index["last_sale"]) > since) | (pd.to_datetime(index["first_date"]) > since)
         asked = index[recent & index["sku"].isin(self.results.loc[alive, "sku"])]
-        return list(zip(asked["sku"], asked["store"], strict=True))
+        return set(zip(asked["sku"], asked["store"], strict=True))
 
 
 def _differ(one: str, left: Iterable[Any], other: str, right: Iterable[Any]) -> Iterator[str]:

@@ -148,7 +148,7 @@ def land_another_drop(fleet: SmallFleet, run: Run) -> None:
         (serve_what_was_held_back, "production", "version 2 was held back, but is in production"),
         (publish_a_day_twice, "forecasts", "have a day that is published twice"),
         (lose_what_is_published, "forecasts", "1 are published and do not exist"),
-        (forget_a_series, "forecasts", "are among the active series, but not among the published: ('A', 'S1')"),
+        (forget_a_series, "forecasts", "1 are active and have no forecast: A in S1"),
         (miscount_a_drop, "history", "rows are in the history"),
         (land_another_drop, "history", "lies in the landing, but is not in the ledger"),
     ],
