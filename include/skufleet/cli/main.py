@@ -88,13 +88,17 @@ def _trigger(options: argparse.Namespace, console: Console) -> int:
 
 
 def _audit(options: argparse.Namespace, console: Console) -> int:
-    _start(Console(quiet=True) if options.as_json else console)
+    _start(console, quiet=options.as_json)
     return audit_and_print(options.catalogue, options.run_id, console, as_json=options.as_json)
 
 
-def _start(console: Console) -> Access:
+def _start(console: Console, *, quiet: bool = False) -> Access:
     """The running stack, started where it is not; its variables become this process's environment."""
     settings = load_settings()
+    if quiet:
+        access = up(settings)
+        os.environ.update(access.environment)
+        return access
     with console.status("starting PostgreSQL, S3, MLflow and Airflow"):
         access = up(settings, show_progress)
     os.environ.update(access.environment)
