@@ -97,11 +97,12 @@ def _start(console: Console, *, quiet: bool = False) -> Access:
     settings = load_settings()
     if quiet:
         access = up(settings)
-        os.environ.update(access.environment)
-        return access
-    with console.status("starting PostgreSQL, S3, MLflow and Airflow"):
-        access = up(settings, show_progress)
+    else:
+        with console.status("starting PostgreSQL, S3, MLflow and Airflow"):
+            access = up(settings, show_progress)
     os.environ.update(access.environment)
+    if quiet:
+        return access
     console.print(f"  Airflow  {access.airflow_url}   login in [bold]{settings.paths.shown(access.login)}[/]")
     console.print(f"  MLflow   {access.mlflow_url}")
     return access
