@@ -11,6 +11,7 @@ from benchmarks.engine import fit_chosen
 from benchmarks.fleet.side_by_side import time_side_by_side
 from include.skufleet.config import Catalogue, read_settings
 from include.skufleet.forecasting.panel import Panel
+from include.skufleet.lake.bulk import SmallObjects
 from include.skufleet.lake.store import open_store
 
 MODELS = 60
@@ -61,13 +62,14 @@ def call_barely(part: tuple[int, int], begin: Callable[[], None]) -> int:
     # The way the tasks go: through the server, or straight to its database.
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
     client, store, unique = mlflow.MlflowClient(), open_store(settings.bucket), time.time_ns()
+    objects = SmallObjects(store)
     for model in range(models + WARM_UP):
         if model == WARM_UP:
             begin()
         name = f"floor-{number}-{model}-{unique}"
         folder = f"floor/{name}"
-        store.put(f"{folder}/MLmodel", FILE)
-        store.put(f"{folder}/model.json", FILE)
+        objects.put(f"{folder}/MLmodel", FILE)
+        objects.put(f"{folder}/model.json", FILE)
         client.create_registered_model(name, {"sku": name})
         made = client.create_model_version(name, store.uri(folder), tags=TAGS, await_creation_for=0)
         client.set_registered_model_alias(name, "production", made.version)

@@ -19,7 +19,7 @@ from include.skufleet.cli.retrain import retrain_and_watch
 from include.skufleet.errors import SkufleetError
 from include.skufleet.local.__main__ import show_progress
 from include.skufleet.local.settings import load_settings
-from include.skufleet.local.stack import Access, up
+from include.skufleet.local.stack import Access, Announce, up
 
 DEMO = "demo"
 
@@ -88,21 +88,19 @@ def _trigger(options: argparse.Namespace, console: Console) -> int:
 
 
 def _audit(options: argparse.Namespace, console: Console) -> int:
-    _start(console, quiet=options.as_json)
+    if options.as_json:
+        _start(Console(quiet=True), lambda _: None)
+    else:
+        _start(console)
     return audit_and_print(options.catalogue, options.run_id, console, as_json=options.as_json)
 
 
-def _start(console: Console, *, quiet: bool = False) -> Access:
+def _start(console: Console, announce: Announce = show_progress) -> Access:
     """The running stack, started where it is not; its variables become this process's environment."""
     settings = load_settings()
-    if quiet:
-        access = up(settings)
-    else:
-        with console.status("starting PostgreSQL, S3, MLflow and Airflow"):
-            access = up(settings, show_progress)
+    with console.status("starting PostgreSQL, S3, MLflow and Airflow"):
+        access = up(settings, announce)
     os.environ.update(access.environment)
-    if quiet:
-        return access
     console.print(f"  Airflow  {access.airflow_url}   login in [bold]{settings.paths.shown(access.login)}[/]")
     console.print(f"  MLflow   {access.mlflow_url}")
     return access

@@ -67,8 +67,9 @@ class _Audit:
     ) -> None:
         self.clients, self.catalogue, self.run, self.plan, self.results = clients, catalogue, run, plan, results
         self.store = clients.store
-        self.listed = clients.registry.list_versions(catalogue.name)
-        self.states = clients.registry.states(catalogue.name, self.listed)
+        listed = clients.registry.list_versions(catalogue.name)
+        self.known = {(item.name, item.version): item for item in listed}
+        self.states = clients.registry.states(catalogue.name, listed)
 
     def outcomes(self) -> Iterator[str]:
         """From the plan to the report."""
@@ -91,29 +92,26 @@ class _Audit:
     def versions(self) -> Iterator[str]:
         """What the run registered."""
         runs = set(self.results["mlflow_run_id"]) - {""}
-        own = [(item.name, item.version) for item in self.listed if item.run_id in runs]
+        own = [key for key, item in self.known.items() if item.run_id in runs]
         told = self.results[self.results["version"] > 0]
         expected = set(zip(told["registered_name"], told["version"], strict=True))
         yield from _differ("versions in MLflow", own, "versions in the results", expected - self._pruned(expected))
         names = pd.Series([name for name, _ in own], dtype="str")
         yield from _some(names[names.duplicated()], "have more than one version of this run")
-        kept = {(item.name, item.version): item for item in self.listed}
-        yield from self._unreadable(kept[key] for key in own)
+        yield from self._unreadable(self.known[key] for key in own)
 
     def aliases(self) -> Iterator[str]:
         """What every alias of the catalogue names."""
-        known = {(item.name, item.version): item for item in self.listed}
         for state in self.states.values():
             for alias, number in state.aliases.items():
-                if (state.name, number) not in known:
+                if (state.name, number) not in self.known:
                     yield f"alias {alias} of {state.name} names version {number}, which does not exist"
         yield from self._unreadable(state.production for state in self.states.values() if state.production)
 
     def production(self) -> Iterator[str]:
         """What serves, beside what served before and what the gate said."""
-        known = {(item.name, item.version): item for item in self.listed}
         for state in self.states.values():
-            before = known.get((state.name, state.aliases.get(PREVIOUS, 0)))
+            before = self.known.get((state.name, state.aliases.get(PREVIOUS, 0)))
             if state.production and before and state.production.as_of < before.as_of:
                 yield (
                     f"{state.name}: version {state.production.version} in production is of {state.production.as_of}, "
@@ -160,14 +158,14 @@ class _Audit:
 
     def _pruned(self, versions: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
         """Those of the versions that are gone and so old that ``retention.versions`` may have taken them."""
-        known: dict[str, set[int]] = {}
-        for item in self.listed:
-            known.setdefault(item.name, set()).add(item.version)
+        kept: dict[str, list[int]] = {}
+        for name, version in self.known:
+            kept.setdefault(name, []).append(version)
         return {
             (name, version)
             for name, version in versions
-            if version not in known.get(name, set())
-            and sum(number > version for number in known.get(name, ())) >= self.catalogue.retention.versions
+            if (name, version) not in self.known
+            and sum(number > version for number in kept.get(name, ())) >= self.catalogue.retention.versions
         }
 
     def _decisions(self) -> pd.DataFrame:
@@ -178,16 +176,14 @@ class _Audit:
 
     def _unreadable(self, versions: Iterable[RegisteredVersion]) -> Iterator[str]:
         """Versions of which a file is missing, or whose parameters are none."""
-        waiting = list(versions)
-        wanted = {artifact_key(self.store, uri) for item in waiting for uri in artifact_files(item.artifact_uri)}
+        files = {
+            item: {artifact_key(self.store, uri) for uri in artifact_files(item.artifact_uri)} for item in versions
+        }
+        wanted = set().union(*files.values())
         folders = {key.rsplit("/", 2)[0] + "/" for key in wanted}
         present = {item.key for folder in folders for item in self.store.list(folder)}
         yield from _some(sorted(wanted - present), "are files of a version and do not exist")
-        complete = [
-            item
-            for item in waiting
-            if {artifact_key(self.store, uri) for uri in artifact_files(item.artifact_uri)} <= present
-        ]
+        complete = [item for item, keys in files.items() if keys <= present]
         try:
             self.clients.registry.load_parameters(complete, self.clients.get_artifact)
         except ArtifactError as error:
