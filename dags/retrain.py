@@ -11,8 +11,8 @@ and beside it `tidy`, which deletes old versions and runs.
 **Params**: `as_of` (nothing later is read), `skus` (codes or patterns), `force`, `dry_run` (ingest, plan, report only).
 
 **A retry or a rerun is harmless**: everything is written under the run's own keys and published in one step; a chunk
-that is tried again makes no second version of a SKU that it had registered. Transient errors are retried with backoff
-spread over the chunks; bad configuration and bad data are not retried. One SKU that fails is recorded, the others go
+that is tried again makes no second version of a SKU that it had registered, and a SKU that kills its task twice is set
+aside. Transient errors are retried with backoff spread over the chunks; bad configuration and bad data are not retried. One SKU that fails is recorded, the others go
 on; a chunk that fails for good leaves its SKUs in production as they were and turns the run red at `report`, after the
 rest of the fleet was served. Where `departments` fails for good, each SKU is trained on its own, as the report says.
 
@@ -28,6 +28,7 @@ from airflow.sdk import DAG, TriggerRule, dag, get_parsing_context
 
 from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
 from include.skufleet.errors import CatalogueError
+from include.skufleet.fleet.attempts import TRIES
 from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.params import current_run, retrain_params
@@ -49,7 +50,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
         tags=["skufleet", "retrain", catalogue.name],
         default_args={
             "owner": "skufleet",
-            "retries": 4,
+            "retries": TRIES - 1,
             "retry_policy": SpreadBackoff(),
             # A task that was killed cannot ask its policy: what holds then, in place of Airflow's five minutes.
             "retry_delay": FIRST_DELAY,

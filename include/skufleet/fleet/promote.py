@@ -9,6 +9,7 @@ from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.collect import collect_results
 from include.skufleet.fleet.outcomes import count
 from include.skufleet.fleet.releases import follow, put_release, read_release
+from include.skufleet.fleet.rescue import rescue_chunks
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.standing import put_standing
 from include.skufleet.lifecycle.promotion import promote
@@ -20,12 +21,13 @@ THREADS = 4
 def promote_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]:
     """Collect the outcomes of all chunks, apply the gate to each new version, and write results, decisions and release.
 
-    Safe to repeat: a version that is in production already stays there.
+    A chunk whose task the orchestrator dropped is retrained first. Safe to repeat: a version that is in production already stays there.
 
     Returns:
-        Small JSON: counts of outcomes, of versions promoted and kept in staging.
+        Small JSON: counts of outcomes, of versions promoted and kept in staging, chunks rescued and lost.
     """
     plan = clients.store.get_json(run.plan_key)
+    rescued = rescue_chunks(clients, catalogue, run, plan)
     results, lost = collect_results(clients, run, plan)
     clients.store.put_frame(run.results_key, results)
     known = read_release(clients.store, run)
@@ -39,6 +41,7 @@ def promote_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, A
         "outcomes": count(results),
         "promoted": promoted,
         "kept_in_staging": len(decisions) - promoted,
+        "rescued_chunks": rescued,
         "lost_chunks": lost,
         "release": clients.store.uri(run.release_key),
     }

@@ -1,7 +1,7 @@
 """Retrain one chunk, end to end: read, validate, backtest, train, register and forecast each of its SKUs.
 
 One SKU that fails is recorded and the others go on. A service that is away stops the chunk, to be tried again: what
-was finished by then is in the checkpoints and is not done twice.
+was finished by then is in the checkpoints and is not done twice. What kills the process is found by the next tries.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from include.skufleet.config import Catalogue
 from include.skufleet.errors import PermanentError
+from include.skufleet.fleet.attempts import Attempt
 from include.skufleet.fleet.chunk_data import ChunkData, load_chunk
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.drafting import Drafting
 from include.skufleet.fleet.inputs import active_stores, model_inputs
 from include.skufleet.fleet.outcomes import SkuOutcome, count, to_frame
 from include.skufleet.fleet.progress import Checkpoint, join_backtests, read_checkpoints, write_checkpoint
@@ -28,7 +30,7 @@ from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.serving import Artifact, choose_serving, forecast_sku, join_forecasts, load_artifacts
 from include.skufleet.fleet.stages import read_peak_memory
 from include.skufleet.fleet.stockouts import list_stockouts
-from include.skufleet.fleet.train import Draft, describe_error, draft_sku
+from include.skufleet.fleet.train import Draft, describe_error
 from include.skufleet.registry.links import registry_search_url, run_url
 from include.skufleet.registry.records import ChunkRun, RegisteredVersion
 
@@ -49,12 +51,14 @@ def retrain_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) 
         DataError: the chunk's history does not have the columns that it must have.
     """
     started, folder = time.perf_counter(), run.chunk_folder(chunk)
+    attempt = Attempt.begin(clients.store, folder)
     data = load_chunk(clients, catalogue, run, chunk)
     mlflow_run = clients.registry.chunk_run(
         catalogue.name, run.run_id, chunk, run.as_of, {"table_version": str(data.table_version)}
     )
     with threadpool_limits(limits=1):
-        work = _ChunkWork(clients, catalogue, run, chunk, data, mlflow_run)
+        drafting = Drafting(catalogue, data, chunk, run.force, attempt)
+        work = _ChunkWork(clients, catalogue, run, chunk, data, drafting, mlflow_run)
         work.do_all()
     results = work.write()
     seconds = time.perf_counter() - started
@@ -100,6 +104,7 @@ class _ChunkWork:
     run: Run
     chunk: str
     data: ChunkData
+    drafting: Drafting
     mlflow_run: ChunkRun
 
     def __post_init__(self) -> None:
@@ -114,7 +119,7 @@ class _ChunkWork:
         """Train, register and forecast what no checkpoint knows yet; a checkpoint after each ``CHECKPOINT_SKUS``."""
         to_do = sorted(set(self.data.skus) - set(self.parts[0].outcomes["sku"]))
         for start in range(0, len(to_do), CHECKPOINT_SKUS):
-            drafts = [self._draft(sku) for sku in to_do[start : start + CHECKPOINT_SKUS]]
+            drafts = self.drafting.draft_all(to_do[start : start + CHECKPOINT_SKUS])
             done = self._register(drafts)
             part = Checkpoint(
                 outcomes=to_frame(done),
@@ -140,23 +145,6 @@ class _ChunkWork:
         store.put_frame(self.run.forecast_key(self.chunk), forecasts)
         store.put_frame(f"{folder}/results.parquet", results)
         return results
-
-    def _draft(self, sku: str) -> Draft:
-        started, known = time.perf_counter(), self.data.skus[sku]
-        if known["unchanged"] is not None:
-            return Draft(SkuOutcome(**known["unchanged"] | {"chunk": self.chunk}))
-        draft = draft_sku(
-            sku,
-            self.data.panels.get(sku),
-            self.data.verdict.skus[sku],
-            self.catalogue,
-            department=known["department"],
-            champion=known["production"],
-            fingerprint=known["fingerprint"],
-            force=self.run.force,
-        )
-        seconds = round(time.perf_counter() - started, 4)
-        return replace(draft, row=replace(draft.row, chunk=self.chunk, seconds=seconds))
 
     def _register(self, drafts: Sequence[Draft]) -> list[SkuOutcome]:
         """One new version where there is a model to register; a SKU that MLflow refuses fails alone."""

@@ -84,6 +84,8 @@ def draft_sku(
         if not verdict.train and verdict.status != "inactive":
             return _fall_back(replace(row, outcome="fallback"), panel, catalogue, champion)
         return _train(row, panel, catalogue, champion)
+    except MemoryError:
+        raise  # no fault of this SKU alone: the task is tried again, and carefully
     except Exception as error:
         log.warning("SKU %r could not be trained", sku, exc_info=True)
         return _record_failure(row, panel, catalogue, champion, error)

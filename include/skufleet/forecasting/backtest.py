@@ -267,6 +267,8 @@ class _Trials:
             valid: Bools = np.isfinite(forecast) & (forecast >= 0)
             if not valid.all():
                 raise ValueError(f"{int((~valid).sum())} of {valid.size} forecasts are not finite or below zero")
+        except MemoryError:
+            raise  # says nothing of the candidate
         except Exception as error:  # noqa: BLE001  one candidate must not cost the SKU: recorded, the others go on
             self.errors[candidate.name] = f"{type(error).__name__}: {error}"
             return False

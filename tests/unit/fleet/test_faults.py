@@ -9,21 +9,20 @@ import pytest
 
 from include.skufleet.errors import PermanentError, ServiceUnavailableError
 from include.skufleet.fleet import retrain, train
+from include.skufleet.fleet.attempts import TRIES, Attempt
 from include.skufleet.fleet.progress import count_finished_skus
 from include.skufleet.fleet.publish_report import raise_if_incomplete
+from include.skufleet.fleet.run import Run
 from include.skufleet.forecasting.candidates.naive import SeasonalNaive
 from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
 from include.skufleet.forecasting.candidates.tsb import TSB
 from include.skufleet.registry.records import ModelRecord, RegisteredVersion
 from include.skufleet.registry.register import ChunkRegistration
 from tests.unit.fleet import small_fleet
+from tests.unit.fleet.killed import Killed
 from tests.unit.fleet.small_fleet import WEEK, SmallFleet, weekly
 
 SKUS = tuple(f"SKU-{number}" for number in range(6))
-
-
-class Killed(BaseException):
-    """Stands for a task's process that dies: nothing in the product may catch it."""
 
 
 @pytest.fixture
@@ -49,6 +48,12 @@ def break_fit(monkeypatch: pytest.MonkeyPatch, kind: type[Any], sku: str) -> Non
         return right(self, panel)
 
     monkeypatch.setattr(kind, "fit", fit)
+
+
+def use_up_tries(fleet: SmallFleet, run: Run, chunk: str) -> None:
+    """Its task is tried until it has failed for good."""
+    for _ in range(TRIES):
+        Attempt.begin(fleet.store, run.chunk_folder(chunk))
 
 
 def break_registration(
@@ -186,6 +191,7 @@ def test_a_lost_chunk_shows_as_failed_skus_and_turns_the_run_red() -> None:
     run = fleet.new_run()
     kept, lost = fleet.plan(run)
     fleet.retrain(run, kept)
+    use_up_tries(fleet, run, lost)
     fleet.promote(run)
     fleet.forecast(run)
     summary = fleet.report(run)
@@ -211,6 +217,7 @@ def test_what_a_lost_chunk_had_finished_counts(monkeypatch: pytest.MonkeyPatch, 
     break_registration(monkeypatch, Killed(), lambda record: record.sku == "SKU-3")
     with pytest.raises(Killed):
         fleet.retrain(run, chunk)
+    use_up_tries(fleet, run, chunk)
     again = fleet.again()
     promoted = again.promote(run)
     assert promoted["lost_chunks"] == [chunk]
