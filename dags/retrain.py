@@ -12,9 +12,10 @@ and beside it `tidy`, which deletes old versions and runs.
 
 **A retry or a rerun is harmless**: everything is written under the run's own keys and published in one step; a chunk
 that is tried again makes no second version of a SKU that it had registered, and a SKU that kills its task twice is set
-aside. Transient errors are retried with backoff spread over the chunks; bad configuration and bad data are not retried. One SKU that fails is recorded, the others go
-on; a chunk that fails for good leaves its SKUs in production as they were and turns the run red at `report`, after the
-rest of the fleet was served. Where `departments` fails for good, each SKU is trained on its own, as the report says.
+aside. Transient errors are retried with backoff spread over the chunks; bad configuration and bad data are not retried.
+One SKU that fails is recorded, the others go on; a chunk that fails for good leaves its SKUs in production as they were
+and turns the run red at `report`, after the rest of the fleet was served. Where `departments` fails for good, each SKU
+is trained on its own, as the report says.
 
 One Dag per file in `include/catalogues/`; a file that is wrong shows as an import error of `dags/catalogues.py`.
 """

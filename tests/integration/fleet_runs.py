@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -24,20 +22,10 @@ from include.skufleet.registry.client import Registry
 from include.skufleet.registry.states import ModelState
 from include.skufleet.sources.demo.land import land_demo
 from tests.integration.conftest import RunningStack
+from tests.integration.waiting import wait_for
 
 DAG = "retrain_demo"
-PATIENCE = 400.0
 POINTER = "forecasts/demo/current.json"
-
-
-def wait_for(holds: Callable[[], Any], what: str, patience: float = PATIENCE, pause: float = 0.2) -> Any:
-    """The first true answer of ``holds``."""
-    deadline = time.monotonic() + patience
-    while not (answer := holds()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"it did not come about within {patience:.0f} s: {what}")
-        time.sleep(pause)
-    return answer
 
 
 @dataclass

@@ -36,7 +36,9 @@ from include.skufleet.local import stack as embedded
 from include.skufleet.registry.names import registered_name
 from include.skufleet.registry.states import ModelState
 from tests.integration.conftest import RunningStack
-from tests.integration.fleet_runs import DAG, POINTER, Finished, Shop, active_series, process_of, wait_for
+from tests.integration.fleet_runs import DAG, POINTER, Finished, Shop, active_series, process_of
+from tests.integration.registry_gate import RegistryGate
+from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,10 +153,12 @@ def at_once(shop: Shop, cleared: Snapshot) -> AtOnce:
 def next_day(shop: Shop, at_once: AtOnce) -> Killed:
     """The next day's drop arrives; a task is killed in the middle of its chunk. And what it had registered by then."""
     shop.land(shop.end + timedelta(days=1))
-    run = shop.trigger(as_of=(shop.end + timedelta(days=1)).isoformat())
-    registered = wait_for(lambda: _registered(shop, run), "a first version of the run", pause=0.05)
-    victim = wait_for(lambda: process_of(shop.instances(run, "retrain")[_index(registered)]), "the task's process")
-    victim.kill()
+    with RegistryGate(shop.stack.settings, let_through=5) as gate:
+        run = shop.trigger(as_of=(shop.end + timedelta(days=1)).isoformat())
+        gate.wait()
+        registered = wait_for(lambda: _registered(shop, run), "the versions that were let through", pause=0.05)
+        victim = wait_for(lambda: process_of(shop.instances(run, "retrain")[_index(registered)]), "the task's process")
+        victim.kill()
     return Snapshot.of(shop.finish(run)), registered
 
 
@@ -173,22 +177,16 @@ def _index(registered: dict[str, list[int]]) -> int:
 
 @pytest.fixture(scope="module")
 def without_mlflow(shop: Shop, next_day: Killed) -> Snapshot:
-    """A run of some SKUs; MLflow's server hangs before the chunk has asked it for anything, dies, and comes back."""
-    run = shop.trigger(as_of=(shop.end + timedelta(days=1)).isoformat(), skus=["FRE-*", "DRK-*"], force=True)
+    """A run of some SKUs; MLflow's server dies while it registers the first of them, and comes back."""
     server = processes.find_process(processes.read_started(shop.stack.settings.paths, "mlflow"))
     assert server is not None
-    doomed = [server, *server.children(recursive=True)]
-    wait_for(lambda: [item["state"] for item in shop.instances(run, "plan")] == ["success"], "the plan", pause=0.05)
-    for process in doomed:
-        process.suspend()
-    chunk = wait_for(
-        lambda: [item for item in shop.instances(run, "retrain") if item["state"] == "running"], "the chunk", pause=0.1
-    )
-    wait_for(lambda: process_of(chunk[0]), "the chunk's process")
-    for process in doomed:
-        process.kill()
-    assert psutil.wait_procs(doomed, timeout=30)[1] == []
-    assert [item["state"] for item in shop.instances(run, "retrain")] == ["running"]
+    with RegistryGate(shop.stack.settings, let_through=0) as gate:
+        run = shop.trigger(as_of=(shop.end + timedelta(days=1)).isoformat(), skus=["FRE-*", "DRK-*"], force=True)
+        gate.wait()
+        doomed = [server, *server.children(recursive=True)]
+        for process in doomed:
+            process.kill()
+        assert psutil.wait_procs(doomed, timeout=30)[1] == []
     embedded.up(shop.stack.settings)
     return Snapshot.of(shop.finish(run))
 

@@ -21,7 +21,8 @@ from include.skufleet.config import CATALOGUES_FOLDER
 from include.skufleet.fleet.search.planned import SearchPlan
 from include.skufleet.fleet.search.run import SearchRun
 from tests.integration.conftest import RunningStack
-from tests.integration.fleet_runs import Shop, process_of, wait_for
+from tests.integration.fleet_runs import Shop, process_of
+from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 DAG = "search_demo"

@@ -21,7 +21,8 @@ THREADS = 4
 def promote_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]:
     """Collect the outcomes of all chunks, apply the gate to each new version, and write results, decisions and release.
 
-    A chunk whose task the orchestrator dropped is retrained first. Safe to repeat: a version that is in production already stays there.
+    A chunk whose task the orchestrator dropped is retrained first. Safe to repeat: a version that is in production
+    already stays there.
 
     Returns:
         Small JSON: counts of outcomes, of versions promoted and kept in staging, chunks rescued and lost.
