@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Self
 
+from include.skufleet.fleet.progress import list_parts
 from include.skufleet.lake.store import ObjectStore
 
 TRIES = 5
@@ -27,6 +28,7 @@ class Attempt:
         store: the lake.
         folder: the chunk's folder.
         number: which try it is, from 1.
+        finished: SKUs that earlier tries had finished.
         before: SKU -> how often earlier tries died over it.
         own: SKU -> how often it killed a process of this try.
     """
@@ -34,6 +36,7 @@ class Attempt:
     store: ObjectStore
     folder: str
     number: int
+    finished: int = 0
     before: Counter[str] = field(default_factory=Counter)
     own: Counter[str] = field(default_factory=Counter)
 
@@ -45,7 +48,8 @@ class Attempt:
         for told in earlier:
             before.update(told["strikes"])
             before.update([told["sku"]] if told["sku"] else [])
-        attempt = cls(store, folder, len(earlier) + 1, before)
+        finished = sum(part.skus for part in list_parts(store, folder))
+        attempt = cls(store, folder, len(earlier) + 1, finished, before)
         attempt.note("")
         return attempt
 
@@ -56,7 +60,8 @@ class Attempt:
 
     def note(self, sku: str) -> None:
         """Write down which SKU is in hand; an empty text: none."""
-        self.store.put_json(f"{self.folder}/tries/{self.number:03d}.json", {"sku": sku, "strikes": dict(self.own)})
+        told = {"sku": sku, "strikes": dict(self.own), "finished": self.finished}
+        self.store.put_json(f"{self.folder}/tries/{self.number:03d}.json", told)
 
     def strike(self, sku: str) -> None:
         """Count a death over a SKU that this try outlived."""
@@ -69,4 +74,9 @@ class Attempt:
 
 def count_tries(store: ObjectStore, folder: str) -> int:
     """How many tries of a chunk have begun; 0 for one whose task never ran."""
-    return len(list(store.list(f"{folder}/tries/")))
+    return len(store.list(f"{folder}/tries/"))
+
+
+def read_finished(store: ObjectStore, folder: str) -> list[int]:
+    """For each try of a chunk, how many SKUs were finished when it began."""
+    return [int(store.get_json(item.key)["finished"]) for item in store.list(f"{folder}/tries/")]

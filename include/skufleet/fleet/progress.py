@@ -17,7 +17,7 @@ from include.skufleet.fleet.outcomes import to_frame
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
 
-_PART = re.compile(r"/parts/\d{5}-(\d+)\.parquet$")
+_PART = re.compile(r"/parts/(\d{5}-(\d+)\.parquet)$")
 
 _BACKTEST = {name: pd.Series(dtype="str") for name in ("sku", "store")} | {
     **{name: pd.Series(dtype="datetime64[s]") for name in ("date", "cutoff")},
@@ -45,10 +45,28 @@ class Checkpoint:
         return type(self)(*(frame[frame["sku"].isin(skus)] for frame in frames))
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One checkpoint, by its name alone.
+
+    Attributes:
+        name: of its objects.
+        skus: how many it is about.
+    """
+
+    name: str
+    skus: int
+
+
 def count_finished_skus(store: ObjectStore, run: RunKeys) -> int:
     """How many SKUs of the run are finished, by the names of the checkpoints alone."""
-    found = (_PART.search(item.key) for item in store.list(f"{run.folder}/chunks/"))
-    return sum(int(match.group(1)) for match in found if match)
+    return sum(part.skus for part in list_parts(store, f"{run.folder}/chunks"))
+
+
+def list_parts(store: ObjectStore, folder: str) -> list[Part]:
+    """The checkpoints below a folder, in the order of their keys."""
+    found = (_PART.search(item.key) for item in store.list(f"{folder}/"))
+    return [Part(match.group(1), int(match.group(2))) for match in found if match]
 
 
 def join_backtests(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -59,13 +77,13 @@ def join_backtests(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def read_outcomes(store: ObjectStore, folder: str) -> pd.DataFrame:
     """Outcomes of the SKUs that earlier tries of a chunk finished; empty at first."""
-    frames = [store.get_frame(f"{folder}/parts/{name}") for name in _list_names(store, folder)]
+    frames = [store.get_frame(f"{folder}/parts/{part.name}") for part in list_parts(store, folder)]
     return pd.concat([to_frame(()), *frames], ignore_index=True)
 
 
 def read_checkpoints(store: ObjectStore, folder: str) -> Checkpoint:
     """What earlier tries of a chunk finished; empty frames at first."""
-    names = _list_names(store, folder)
+    names = [part.name for part in list_parts(store, folder)]
     backtests, forecasts = (
         [store.get_frame(f"{folder}/{kind}/{name}") for name in names] for kind in ("backtests", "forecasts")
     )
@@ -83,7 +101,3 @@ def write_checkpoint(store: ObjectStore, folder: str, position: int, part: Check
     store.put_frame(f"{folder}/backtests/{name}", part.backtest)
     store.put_frame(f"{folder}/forecasts/{name}", part.forecasts)
     store.put_frame(f"{folder}/parts/{name}", part.outcomes)
-
-
-def _list_names(store: ObjectStore, folder: str) -> list[str]:
-    return [item.key.rsplit("/", 1)[1] for item in store.list(f"{folder}/parts/")]

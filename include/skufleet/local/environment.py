@@ -33,7 +33,7 @@ class Endpoints:
         """Return the addresses of the embedded stack."""
         ports = settings.ports
         return cls(
-            s3=f"http://{HOST}:{ports.s3}",
+            s3=settings.s3_endpoint or f"http://{HOST}:{ports.s3}",
             mlflow=f"http://{HOST}:{ports.mlflow}",
             airflow=f"http://{HOST}:{ports.airflow}",
             postgres=f"{HOST}:{ports.postgres}",

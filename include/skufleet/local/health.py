@@ -11,7 +11,7 @@ from typing import Any
 
 from include.skufleet.local import postgres
 from include.skufleet.local.credentials import Credentials
-from include.skufleet.local.environment import Endpoints
+from include.skufleet.local.environment import HOST, Endpoints
 from include.skufleet.local.processes import Started
 from include.skufleet.local.settings import StackSettings
 
@@ -35,7 +35,7 @@ def is_healthy(service: str, started: Started, settings: StackSettings, credenti
     if service == "postgres":
         return postgres.is_accepting(settings, credentials)
     if service == "s3":
-        return _get(f"{endpoints.s3}/_skufleet/health") is not None
+        return _get(f"http://{HOST}:{settings.ports.s3}/_skufleet/health") is not None
     if service == "mlflow":
         return _get(f"{endpoints.mlflow}/health") is not None
     health = _get(f"{endpoints.airflow}/api/v2/monitor/health")

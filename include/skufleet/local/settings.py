@@ -26,6 +26,7 @@ DEFAULTS: dict[str, str] = {
     "SKUFLEET_PARALLELISM": "",
     "SKUFLEET_PRELOAD": "1",
     "SKUFLEET_MLFLOW_DIRECT": "1",
+    "SKUFLEET_S3_ENDPOINT": "",
 }
 """Every variable that the stack reads, with its default; an empty parallelism means one slot a core, at least 2."""
 
@@ -106,7 +107,17 @@ class Paths:
 
 @dataclass(frozen=True)
 class StackSettings:
-    """What the embedded stack can be told."""
+    """What the embedded stack can be told.
+
+    Attributes:
+        ports: where its servers listen.
+        paths: where it keeps what it has.
+        bucket: name of the S3 bucket.
+        parallelism: tasks at the same time.
+        preload: whether the scheduler imports the tasks' libraries ahead of them.
+        mlflow_direct: whether tasks write straight into MLflow's database.
+        s3_endpoint: the address at which clients reach S3, where something stands before its server; else empty.
+    """
 
     ports: Ports
     paths: Paths
@@ -114,6 +125,7 @@ class StackSettings:
     parallelism: int
     preload: bool
     mlflow_direct: bool
+    s3_endpoint: str = ""
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
@@ -186,6 +198,7 @@ def load_settings(root: Path = PROJECT_ROOT, environ: Mapping[str, str] | None =
         parallelism=_read_whole(values, "SKUFLEET_PARALLELISM", 1, 512),
         preload=_read_whole(values, "SKUFLEET_PRELOAD", 0, 1) == 1,
         mlflow_direct=_read_whole(values, "SKUFLEET_MLFLOW_DIRECT", 0, 1) == 1,
+        s3_endpoint=values["SKUFLEET_S3_ENDPOINT"].rstrip("/"),
     )
 
 
