@@ -11,7 +11,7 @@ CLI := $(PY) -m include.skufleet
 quoted = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger import check format test lock bench-accuracy bench-rivals bench-fleet bench-m5-fleet clean setup setup-dev
+.PHONY: help demo up down status trigger import check format test lock bench-accuracy bench-rivals bench-fleet bench-m5-fleet chaos clean setup setup-dev
 
 help: ## this list
 	@echo "Skufleet retrains one demand model per SKU of a whole catalogue. The targets:"
@@ -77,6 +77,9 @@ bench-fleet: setup ## SKUS=1000 [RUNS=first,next_day,unchanged,unchanged_later] 
 bench-m5-fleet: setup ## M5=zip-or-folder [KEEP=1]: the whole of M5 end to end
 	@$(if $(M5),,echo "For example: make bench-m5-fleet M5=m5.zip" >&2; exit 1;) \
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.fleet --m5 $(call quoted,$(M5)) $(if $(KEEP),--keep)
+
+chaos: setup-dev ## [SEED=1] [FAULTS=chunk_killed,...]: break a platform of its own in every way, and see what is left
+	@$(PY) -m tests.chaos --seed $(call quoted,$(or $(SEED),1)) $(if $(FAULTS),--faults $(call quoted,$(FAULTS)))
 
 clean: down ## remove environments and caches; the data in .local stays
 	@rm -rf .venv .venv-s3 .venv-rivals .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
