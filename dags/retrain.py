@@ -33,12 +33,13 @@ from include.skufleet.fleet.attempts import TRIES
 from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.params import current_run, retrain_params
-from include.skufleet.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, SpreadBackoff
+from include.skufleet.orchestration.retries import LONGEST_DELAY, SpreadBackoff
 from include.skufleet.orchestration.schedule import from_now_on
 
 
 def retrain_dag(catalogue: Catalogue) -> DAG:
     """The retraining Dag of one catalogue."""
+    first_delay = timedelta(seconds=catalogue.fleet.retry_seconds)
 
     @dag(
         dag_id=f"retrain_{catalogue.name}",
@@ -52,9 +53,9 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
         default_args={
             "owner": "skufleet",
             "retries": TRIES - 1,
-            "retry_policy": SpreadBackoff(),
+            "retry_policy": SpreadBackoff(first_delay),
             # A task that was killed cannot ask its policy: what holds then, in place of Airflow's five minutes.
-            "retry_delay": FIRST_DELAY,
+            "retry_delay": first_delay,
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": LONGEST_DELAY,
             "execution_timeout": timedelta(hours=2),

@@ -32,11 +32,12 @@ from include.skufleet.errors import CatalogueError
 from include.skufleet.orchestration import search_tasks
 from include.skufleet.orchestration.links import search_task
 from include.skufleet.orchestration.params import current_search, current_settings, search_params
-from include.skufleet.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, SpreadBackoff
+from include.skufleet.orchestration.retries import LONGEST_DELAY, SpreadBackoff
 
 
 def search_dag(catalogue: Catalogue, search: Search) -> DAG:
     """The search Dag of one catalogue."""
+    first_delay = timedelta(seconds=catalogue.fleet.retry_seconds)
 
     @dag(
         dag_id=f"search_{catalogue.name}",
@@ -50,9 +51,9 @@ def search_dag(catalogue: Catalogue, search: Search) -> DAG:
         default_args={
             "owner": "skufleet",
             "retries": 3,
-            "retry_policy": SpreadBackoff(),
+            "retry_policy": SpreadBackoff(first_delay),
             # A task that was killed cannot ask its policy: what holds then, in place of Airflow's five minutes.
-            "retry_delay": FIRST_DELAY,
+            "retry_delay": first_delay,
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": LONGEST_DELAY,
             "execution_timeout": timedelta(hours=2),

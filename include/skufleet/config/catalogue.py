@@ -124,6 +124,7 @@ class Fleet(Model):
         skus_per_chunk: SKUs aimed at per task; ``None``: decided by what the SKUs took last time, and by the slots.
         max_age: days after which a SKU is trained again although nothing is new.
         keep_versions: days for which a superseded version of the history can still be read.
+        retry_seconds: how long a task that failed waits before its first retry; twice as long before the next.
     """
 
     buckets: Annotated[int, Field(ge=1, le=1024)] = 16
@@ -132,6 +133,7 @@ class Fleet(Model):
     skus_per_chunk: Annotated[int, Field(ge=1)] | None = None
     max_age: Annotated[int, Field(ge=0)] = 28
     keep_versions: Annotated[int, Field(ge=1)] = 7
+    retry_seconds: Annotated[int, Field(ge=1, le=3600)] = 15
 
 
 class Retention(Model):

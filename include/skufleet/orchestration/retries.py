@@ -10,7 +10,6 @@ from airflow.sdk import RetryDecision, RetryPolicy
 
 from include.skufleet.errors import PermanentError
 
-FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=10)
 
 
@@ -20,6 +19,10 @@ class SpreadBackoff(RetryPolicy):
     Airflow's own jitter knows nothing of the map index, so chunks that failed together, because a service was away,
     would come back together and knock it over again.
     """
+
+    def __init__(self, first: timedelta) -> None:
+        """``first`` is the least delay before the first retry."""
+        self.first = first
 
     def evaluate(
         self,
@@ -32,20 +35,22 @@ class SpreadBackoff(RetryPolicy):
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(reason=f"permanent: {exception}")
         key = f"{context['ti'].task_id}/{context['ti'].map_index}" if context else ""
-        return RetryDecision.retry(delay=delay_of(try_number, key), reason=f"{type(exception).__name__}: {exception}")
+        return RetryDecision.retry(delay=delay_of(try_number, key, self.first), reason=f"{type(exception).__name__}: {exception}")
 
     def serialize(self) -> dict[str, Any]:
-        """No settings; evaluated in the worker only."""
-        return {"__type": f"{type(self).__module__}.{type(self).__qualname__}"}
+        """For the scheduler's record; it is evaluated in the worker only."""
+        kind = f"{type(self).__module__}.{type(self).__qualname__}"
+        return {"__type": kind, "first": self.first.total_seconds()}
 
 
-def delay_of(try_number: int, key: str) -> timedelta:
+def delay_of(try_number: int, key: str, first: timedelta) -> timedelta:
     """The delay after a failed try: exponential, between 1 and 2 times the step, at most ``LONGEST_DELAY``.
 
     Args:
         try_number: the try that failed, from 1.
         key: what the spread depends on; the same key always waits the same time.
+        first: the step after the first try.
     """
-    step = min(FIRST_DELAY.total_seconds() * 2 ** (try_number - 1), LONGEST_DELAY.total_seconds() / 2)
+    step = min(first.total_seconds() * 2 ** (try_number - 1), LONGEST_DELAY.total_seconds() / 2)
     spread = int.from_bytes(hashlib.sha256(f"{key}/{try_number}".encode()).digest()[:4], "big") / 2**32
     return timedelta(seconds=step * (1 + spread))

@@ -7,12 +7,14 @@ import pytest
 from airflow.sdk import RetryAction
 
 from include.skufleet.errors import CatalogueError, DropError, ServiceUnavailableError
-from include.skufleet.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, SpreadBackoff, delay_of
+from include.skufleet.orchestration.retries import LONGEST_DELAY, SpreadBackoff, delay_of
+
+FIRST_DELAY = timedelta(seconds=15)
 
 
 def evaluate(error: BaseException, map_index: int = 0, try_number: int = 1):
     context = {"ti": SimpleNamespace(task_id="retrain", map_index=map_index)}
-    return SpreadBackoff().evaluate(error, try_number, 4, context)
+    return SpreadBackoff(FIRST_DELAY).evaluate(error, try_number, 4, context)
 
 
 @pytest.mark.parametrize("error", [CatalogueError("a wrong key"), DropError("a cut file")])
@@ -37,6 +39,6 @@ def test_chunks_that_failed_together_come_back_apart() -> None:
 def test_the_delay_doubles_and_is_bounded() -> None:
     for number in range(1, 12):
         step = min(FIRST_DELAY * 2 ** (number - 1), LONGEST_DELAY / 2)
-        assert step <= delay_of(number, "retrain/3") <= min(2 * step, LONGEST_DELAY)
-    assert delay_of(40, "x") <= LONGEST_DELAY
-    assert delay_of(2, "retrain/3") == delay_of(2, "retrain/3") != timedelta(0)
+        assert step <= delay_of(number, "retrain/3", FIRST_DELAY) <= min(2 * step, LONGEST_DELAY)
+    assert delay_of(40, "x", FIRST_DELAY) <= LONGEST_DELAY
+    assert delay_of(2, "retrain/3", FIRST_DELAY) == delay_of(2, "retrain/3", FIRST_DELAY) != timedelta(0)
