@@ -29,7 +29,7 @@ from airflow.sdk import DAG, TriggerRule, dag, get_parsing_context
 
 from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
 from include.skufleet.errors import CatalogueError
-from include.skufleet.fleet.attempts import TRIES
+from include.skufleet.fleet.run import TRIES
 from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.params import current_run, retrain_params

@@ -11,11 +11,12 @@ import random
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
+from aiohttp import ClientConnectionResetError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
 from yarl import URL
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-encoding"}
@@ -140,12 +141,13 @@ class Proxy:
             if name.lower() != "content-length":
                 back.headers.add(name, value)
         back.headers["Content-Length"] = length
-        await back.prepare(request)
-        if request.method != "HEAD":
-            await back.write(content[: len(content) // 2] if cut else content)
-        if cut:
-            return _break_off(request, back)
-        await back.write_eof()
+        with suppress(ClientConnectionResetError):  # whoever asked was killed meanwhile
+            await back.prepare(request)
+            if request.method != "HEAD":
+                await back.write(content[: len(content) // 2] if cut else content)
+            if cut:
+                return _break_off(request, back)
+            await back.write_eof()
         return back
 
     def _shift_clock(self, content: bytes) -> bytes:

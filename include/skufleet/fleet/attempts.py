@@ -13,9 +13,6 @@ from typing import Self
 from include.skufleet.fleet.progress import list_parts
 from include.skufleet.lake.store import ObjectStore
 
-TRIES = 5
-"""How often a task is tried: once, and four times again."""
-
 STRIKES = 2
 """Deaths over one SKU after which it is not tried again in this run."""
 

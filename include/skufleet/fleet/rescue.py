@@ -11,10 +11,10 @@ from typing import Any
 
 from include.skufleet.config import Catalogue
 from include.skufleet.errors import PermanentError
-from include.skufleet.fleet.attempts import TRIES, count_tries
+from include.skufleet.fleet.attempts import count_tries
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.retrain import retrain_chunk
-from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.run import TRIES, Run
 
 log = logging.getLogger(__name__)
 

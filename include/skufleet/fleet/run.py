@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
+TRIES = 5
+"""How often a task of a run is tried: once, and four times again."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunKeys:

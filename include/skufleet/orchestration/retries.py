@@ -35,7 +35,8 @@ class SpreadBackoff(RetryPolicy):
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(reason=f"permanent: {exception}")
         key = f"{context['ti'].task_id}/{context['ti'].map_index}" if context else ""
-        return RetryDecision.retry(delay=delay_of(try_number, key, self.first), reason=f"{type(exception).__name__}: {exception}")
+        reason = f"{type(exception).__name__}: {exception}"
+        return RetryDecision.retry(delay=delay_of(try_number, key, self.first), reason=reason)
 
     def serialize(self) -> dict[str, Any]:
         """For the scheduler's record; it is evaluated in the worker only."""

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from include.skufleet.fleet import drafting, promote, rescue
-from include.skufleet.fleet.attempts import TRIES, Attempt, count_tries
+from include.skufleet.fleet.attempts import Attempt, count_tries
+from include.skufleet.fleet.run import TRIES
 from include.skufleet.forecasting.backtest import BASELINE
 from tests.unit.fleet import deadly
 from tests.unit.fleet.killed import Killed

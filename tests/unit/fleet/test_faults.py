@@ -9,10 +9,10 @@ import pytest
 
 from include.skufleet.errors import PermanentError, ServiceUnavailableError
 from include.skufleet.fleet import retrain, train
-from include.skufleet.fleet.attempts import TRIES, Attempt
+from include.skufleet.fleet.attempts import Attempt
 from include.skufleet.fleet.progress import count_finished_skus
 from include.skufleet.fleet.publish_report import raise_if_incomplete
-from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.run import TRIES, Run
 from include.skufleet.forecasting.candidates.naive import SeasonalNaive
 from include.skufleet.forecasting.candidates.smoothing import ExponentialSmoothing
 from include.skufleet.forecasting.candidates.tsb import TSB
