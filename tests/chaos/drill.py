@@ -82,14 +82,26 @@ class Drill:
 
         return wait_for(look, f"a process of {task}", pause=0.02)
 
+    def wait_for_chunk(self) -> tuple[dict[str, Any], psutil.Process]:
+        """A chunk at whose SKUs its process has begun to work, and that process."""
+
+        def look() -> tuple[dict[str, Any], psutil.Process] | None:
+            item, process = self.wait_for_process("retrain")
+            return (item, process) if self.count_tries(item["map_index"]) >= item["try_number"] else None
+
+        return wait_for(look, "a chunk that has begun", pause=0.02)
+
     def wait_for_state(self, task: str, state: str) -> None:
         wait_for(lambda: any(item["state"] == state for item in self.instances(task)), f"{task} {state}", pause=0.05)
 
     def kill_task(self, task: str) -> None:
         """SIGKILL one process of a task at once."""
-        item, process = self.wait_for_process(task)
+        self.kill_instance(*(self.wait_for_chunk() if task == "retrain" else self.wait_for_process(task)))
+
+    def kill_instance(self, item: dict[str, Any], process: psutil.Process) -> None:
+        """SIGKILL the process of a task instance."""
         process.kill()
-        self.note(f"killed {task} {item['map_index']}, try {item['try_number']}")
+        self.note(f"killed {item['task_id']} {item['map_index']}, try {item['try_number']}")
 
     def count_tries(self, map_index: int) -> int:
         """How many tries of a chunk have begun its work."""

@@ -46,8 +46,8 @@ def planner_cleared_to_fewer_chunks(drill: Drill) -> None:
 def planner_cleared_in_midst(drill: Drill) -> None:
     """The plan is cleared while its chunks are being trained."""
     run = drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.2, 2)
+    drill.wait_for_chunk()
+    drill.sleep(0, 2)
     drill.arena.shop.clear(run, "plan", -1)
     drill.note("cleared the plan")
 

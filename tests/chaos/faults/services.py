@@ -11,8 +11,8 @@ from tests.integration.registry_gate import RegistryGate
 def scheduler_killed(drill: Drill) -> None:
     """The scheduler dies while chunks are trained; for a moment its orphans and the new tasks work side by side."""
     drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.3, 3)
+    drill.wait_for_chunk()
+    drill.sleep(0, 3)
     drill.arena.kill("airflow-scheduler")
     drill.note("killed the scheduler")
     drill.arena.up()
@@ -21,8 +21,8 @@ def scheduler_killed(drill: Drill) -> None:
 def scheduler_killed_alone(drill: Drill) -> None:
     """The scheduler dies, and the processes of its tasks live on."""
     drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.3, 2)
+    drill.wait_for_chunk()
+    drill.sleep(0, 2)
     leader = drill.arena.find("airflow-scheduler")
     leader.kill()
     drill.note("killed the scheduler, not its tasks")
@@ -32,8 +32,8 @@ def scheduler_killed_alone(drill: Drill) -> None:
 def api_server_away_for_60_s(drill: Drill) -> None:
     """Airflow's API, which tasks report to, is away for a minute."""
     drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.2, 2)
+    drill.wait_for_chunk()
+    drill.sleep(0, 2)
     drill.arena.kill("airflow-api")
     drill.note("killed the api-server")
     time.sleep(60)
@@ -68,8 +68,8 @@ def mlflow_killed_while_it_promotes(drill: Drill) -> None:
 def postgres_restarted(drill: Drill) -> None:
     """The database behind Airflow and MLflow dies in the midst of it and comes back."""
     drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.3, 3)
+    drill.wait_for_chunk()
+    drill.sleep(0, 3)
     drill.arena.kill("postgres")
     drill.note("killed PostgreSQL")
     drill.arena.up()
@@ -79,8 +79,8 @@ def postgres_restarted(drill: Drill) -> None:
 def s3_server_killed(drill: Drill) -> None:
     """The S3 server dies and is back 10 s later."""
     drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.3, 3)
+    drill.wait_for_chunk()
+    drill.sleep(0, 3)
     drill.arena.kill("s3")
     drill.note("killed the S3 server")
     time.sleep(10)
@@ -93,8 +93,8 @@ def everything_killed(drill: Drill) -> None:
     from include.skufleet.local.services import NAMES
 
     drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.3, 3)
+    drill.wait_for_chunk()
+    drill.sleep(0, 3)
     drill.arena.kill(*NAMES)
     drill.note("killed everything")
     drill.arena.up()

@@ -54,8 +54,8 @@ def s3_disk_full(drill: Drill) -> None:
     if disk is None:
         raise NotHereError("no disk of its own could be mounted for the S3 server")
     drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.3, 3)
+    drill.wait_for_chunk()
+    drill.sleep(0, 3)
     filler = disk / "filler"
     _fill(filler, shutil.disk_usage(disk).free - 64 * 2**20)
     drill.note("filled the disk")

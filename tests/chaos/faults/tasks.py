@@ -14,8 +14,8 @@ from tests.integration.waiting import wait_for
 def chunk_killed(drill: Drill) -> None:
     """A chunk's process is killed somewhere in the middle."""
     drill.start()
-    drill.wait_for_process("retrain")
-    drill.sleep(0.5, 3)
+    drill.wait_for_chunk()
+    drill.sleep(0, 3)
     drill.kill_task("retrain")
 
 
@@ -31,16 +31,16 @@ def chunks_killed_three_times(drill: Drill) -> None:
     """Three processes of chunks are killed in one run."""
     drill.start()
     for _ in range(3):
-        drill.wait_for_process("retrain")
-        drill.sleep(0.3, 1.5)
+        drill.wait_for_chunk()
+        drill.sleep(0, 1.5)
         drill.kill_task("retrain")
 
 
 def chunk_out_of_memory(drill: Drill) -> None:
     """A chunk's process may have no more memory than it has."""
     drill.start()
-    item, process = drill.wait_for_process("retrain")
-    drill.sleep(0.3, 1.5)
+    item, process = drill.wait_for_chunk()
+    drill.sleep(0, 1)
     limit = process.memory_info().vms + 2**20
     process.rlimit(resource.RLIMIT_AS, (limit, limit))
     drill.note(f"no more memory for retrain {item['map_index']}")
@@ -49,10 +49,8 @@ def chunk_out_of_memory(drill: Drill) -> None:
 def sku_kills_its_task(drill: Drill) -> None:
     """Whatever process trains one SKU is killed: first the task's, then each that is made for that SKU alone."""
     drill.start()
-    item, process = drill.wait_for_process("retrain")
-    wait_for(lambda: drill.count_tries(item["map_index"]), "the beginning of the try", pause=0.02)
-    process.kill()
-    drill.note(f"killed retrain {item['map_index']}, try 1")
+    item, process = drill.wait_for_chunk()
+    drill.kill_instance(item, process)
     for number in (1, 2):
         child = wait_for(lambda: _find_isolated(drill, item["map_index"]), "a process for one SKU", pause=0.02)
         child.kill()
