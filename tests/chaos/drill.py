@@ -52,7 +52,7 @@ class Drill:
     def start(self, **params: Any) -> RunKeys:
         """Trigger a run that trains everything, on all that is known."""
         shop = self.arena.shop
-        self.began = time.monotonic()
+        self.began = self.broke = time.monotonic()
         self.run = shop.trigger(**{"as_of": shop.end.isoformat(), "force": True} | params)
         return self.run
 
