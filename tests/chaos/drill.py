@@ -15,6 +15,7 @@ from include.skufleet.cli.airflow_api import FINISHED
 from include.skufleet.errors import SkufleetError
 from include.skufleet.fleet.attempts import count_tries, read_finished
 from include.skufleet.fleet.audit import audit_run
+from include.skufleet.fleet.progress import read_outcomes
 from include.skufleet.fleet.retrain import CHECKPOINT_SKUS
 from include.skufleet.fleet.run import RunKeys
 from tests.chaos.arena import Arena
@@ -195,8 +196,20 @@ def _audit(drill: Drill) -> list[str]:
     shop = drill.arena.shop
     assert drill.run is not None
     found = [item for run in (drill.run, *drill.further) for item in audit_run(shop.clients, shop.catalogue, run)]
-    # Audited newest last: what an earlier run published has been published over since.
-    return [f"{item.invariant}: {item.detail}" for item in found]
+    return [f"{item.invariant}: {item.detail}" for item in found] + _find_done_twice(drill)
+
+
+def _find_done_twice(drill: Drill) -> list[str]:
+    """SKUs that were trained again although a checkpoint had them: more than a broken try may cost."""
+    assert drill.run is not None
+    store, found = drill.arena.shop.store, []
+    for chunk in store.get_json(drill.run.plan_key)["chunks"]:
+        done = read_outcomes(store, drill.run.chunk_folder(chunk["chunk"]))["sku"]
+        if twice := sorted(set(done[done.duplicated()])):
+            found.append(
+                f"redone: chunk {chunk['chunk']} did {len(twice)} SKUs again after their checkpoint: {twice[:3]}"
+            )
+    return found
 
 
 def _all_instances(drill: Drill) -> list[dict[str, Any]]:
