@@ -50,7 +50,7 @@ format: setup-dev ## format the code and mend what ruff can mend
 	@$(PY) -m ruff check --fix .
 
 test: setup-dev ## the whole test suite [ARGS='-k name']
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lock: setup ## resolve the *.in files into requirements*.txt again [UPGRADE=1]
 	@for name in requirements requirements-dev requirements-s3 requirements-rivals; do \
