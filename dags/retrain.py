@@ -30,6 +30,7 @@ from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
 from include.skufleet.errors import CatalogueError
 from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.links import fleet_task
+from include.skufleet.orchestration.notifications import deadline_alert, failure_callback, note_failure
 from include.skufleet.orchestration.params import current_run, retrain_params
 from include.skufleet.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, SpreadBackoff
 from include.skufleet.orchestration.schedule import from_now_on
@@ -56,7 +57,10 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": LONGEST_DELAY,
             "execution_timeout": timedelta(hours=2),
+            "on_failure_callback": note_failure,
         },
+        on_failure_callback=failure_callback(catalogue),
+        deadline=deadline_alert(catalogue),
     )
     def retrain_catalogue() -> None:
         @fleet_task()
