@@ -11,6 +11,7 @@ from html import escape
 from typing import Any, Literal
 
 FAILED, LATE = "failed", "late"
+ADVICE = "What was finished is kept: see the log of what failed, then clear it together with what follows"
 _SHOWN_TASKS = 8
 _LONGEST = 600
 _WHAT = {"retrain": "Retraining", "search": "Search"}
@@ -108,4 +109,4 @@ class Message:
     def _advice(self) -> str:
         if self.event == LATE:
             return "It goes on; look at what its tasks wait for"
-        return "What was finished is kept: see the log of what failed, then clear it together with what follows"
+        return ADVICE

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from airflow.sdk import (  # type: ignore[attr-defined]  # exported at run time, forgotten in its stub
@@ -21,8 +23,8 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # exported at run time,
 
 from include.skufleet.config import Catalogue, find_catalogue, read_settings
 from include.skufleet.config.notify import Notify
-from include.skufleet.errors import ConfigError
-from include.skufleet.orchestration.messages import FAILED, LATE, Message
+from include.skufleet.errors import ConfigError, ServiceUnavailableError
+from include.skufleet.orchestration.messages import ADVICE, FAILED, LATE, Message
 from include.skufleet.orchestration.page_paths import keys_of, report_url, run_url
 from include.skufleet.orchestration.params import resolve_as_of
 
@@ -33,6 +35,7 @@ SECONDS_PER_MESSAGE = 10.0
 """For one mail or post, from the connection's secrets to the answer; Airflow ends a Dag-level callback after 50 s."""
 _NOTE = "failure"
 _SENTENCE = 500
+_ADDRESS = re.compile(r"""(https?://)(?:[^/\s@'"]*@)?([^/\s'"]+)[^\s'"]*""")
 
 
 def failure_callback(catalogue: Catalogue) -> Callable[[Any], None] | None:
@@ -60,8 +63,21 @@ def note_failure(context: Mapping[str, Any]) -> None:
     """
     ti, error = context["ti"], context.get("exception")
     sentence = _one_line(error) if error is not None else "it was ended from outside"
-    message = _message(FAILED, ti.dag_id, ti.run_id, context.get("dag_run"), (_label(ti),), sentence)
-    log.error("%s", message.text)
+    run, catalogue = ti.run_id, ti.dag_id.partition("_")[2]
+    as_of = _attempt("tell the run's date", lambda: _as_of(context.get("dag_run")), "")
+    airflow = _attempt("read the settings", lambda: read_settings().airflow_ui_url, "")
+    # The report is written before its task turns red; where it could not be, its page says so.
+    report = f" Report: {report_url(airflow, ti.dag_id, run)}." if airflow and ti.task_id == "report" else ""
+    log.error(
+        "%s of %s failed for good (run %s, as of %s): %s.%s %s",
+        _label(ti),
+        catalogue,
+        run,
+        as_of or "?",
+        sentence.rstrip("."),
+        report,
+        ADVICE,
+    )
     _attempt("keep why the task failed", lambda: ti.xcom_push(key=_NOTE, value=sentence), None)
 
 
@@ -104,27 +120,40 @@ async def send(message: Message, notify: Notify) -> list[str]:
     for way, sending in ways.items():
         try:
             await asyncio.wait_for(sending, SECONDS_PER_MESSAGE)
-        except Exception as error:
-            log.warning("%s: %s could not be sent: %s", way, message.subject, _one_line(error), exc_info=True)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the run goes on; a traceback could show an address
+            log.warning("%s: %r could not be sent: %s", way, message.subject, _without_addresses(_one_line(error)))
             failed.append(way)
     return failed
 
 
 async def _post(message: Message, connection: str) -> None:
     """One POST, never repeated. The provider's notifier would repeat it, and take the text for a template."""
-    import aiohttp
     from airflow.providers.http.hooks.http import HttpAsyncHook
 
     hook = HttpAsyncHook(method="POST", http_conn_id=connection, retry_limit=1)
-    async with aiohttp.ClientSession() as session:
-        await hook.run(session=session, json=message.to_json())
+    # The provider would log a refused address whole, and with chat programs that is the secret.
+    async with hook.session() as session:
+        answer = await session.run(json=message.to_json(), extra_options={"check_response": False})
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise ServiceUnavailableError(f"it answered {answer.status} {answer.reason}")
 
 
 async def _mail(message: Message, notify: Notify) -> None:
+    """One mail, never repeated. In a thread: the provider's own coroutine fails on a server that wants STARTTLS."""
+    await asyncio.to_thread(_mail_now, message, notify)
+
+
+def _mail_now(message: Message, notify: Notify) -> None:
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
-    async with SmtpHook(smtp_conn_id=notify.smtp) as server:
-        await server.asend_email_smtp(to=list(notify.email), subject=message.subject, html_content=message.html)
+    class Once(SmtpHook):  # type: ignore[misc,unused-ignore]
+        """The provider's hook without its five retries, and with our patience for each answer."""
+
+        timeout = int(SECONDS_PER_MESSAGE)
+        smtp_retry_limit = 0
+
+    with Once(smtp_conn_id=notify.smtp) as server:
+        server.send_email_smtp(to=list(notify.email), subject=message.subject, html_content=message.html)
 
 
 def _message(event: Any, dag_id: str, run_id: str, dag_run: Any, tasks: tuple[str, ...], sentence: str) -> Message:
@@ -218,6 +247,11 @@ def _one_line(error: BaseException | str) -> str:
     if isinstance(error, str):
         return " ".join(error.split())[:_SENTENCE]
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_SENTENCE]
+
+
+def _without_addresses(text: str) -> str:
+    """The text with hosts only: the path of a webhook, and what stands before an @, are secrets."""
+    return _ADDRESS.sub(r"\1\2", text)
 
 
 def _attempt(what: str, ask: Callable[[], T], otherwise: T) -> T:
