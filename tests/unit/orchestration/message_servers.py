@@ -30,7 +30,7 @@ def web_server(status: int, seconds: float = 0) -> Iterator[tuple[str, list[Any]
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/{SECRET}", received
     server.shutdown()
 
@@ -51,6 +51,6 @@ def mail_server() -> Iterator[tuple[int, list[str]]]:
 
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server.server_address[1], mails
     server.shutdown()
