@@ -32,6 +32,7 @@ from include.skufleet.errors import CatalogueError
 from include.skufleet.fleet.run import TRIES
 from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.links import fleet_task
+from include.skufleet.orchestration.notifications import deadline_alert, failure_callback, note_failure
 from include.skufleet.orchestration.params import current_run, retrain_params
 from include.skufleet.orchestration.retries import LONGEST_DELAY, SpreadBackoff
 from include.skufleet.orchestration.schedule import from_now_on
@@ -59,7 +60,10 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": LONGEST_DELAY,
             "execution_timeout": timedelta(hours=2),
+            "on_failure_callback": note_failure,
         },
+        on_failure_callback=failure_callback(catalogue),
+        deadline=deadline_alert(catalogue),
     )
     def retrain_catalogue() -> None:
         @fleet_task()

@@ -31,6 +31,7 @@ from include.skufleet.config.search import Search
 from include.skufleet.errors import CatalogueError
 from include.skufleet.orchestration import search_tasks
 from include.skufleet.orchestration.links import search_task
+from include.skufleet.orchestration.notifications import failure_callback, note_failure
 from include.skufleet.orchestration.params import current_search, current_settings, search_params
 from include.skufleet.orchestration.retries import LONGEST_DELAY, SpreadBackoff
 
@@ -57,7 +58,9 @@ def search_dag(catalogue: Catalogue, search: Search) -> DAG:
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": LONGEST_DELAY,
             "execution_timeout": timedelta(hours=2),
+            "on_failure_callback": note_failure,
         },
+        on_failure_callback=failure_callback(catalogue),
     )
     def search_catalogue() -> None:
         @search_task()

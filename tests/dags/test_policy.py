@@ -17,6 +17,8 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from include.skufleet.config import catalogue_files, find_catalogue
+from tests.dags.conftest import read_dags
+from tests.dags.test_wrong_catalogue import copy_catalogues
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
@@ -72,6 +74,30 @@ def test_every_task_retries_with_spread_backoff_and_has_a_timeout(dag_bag) -> No
             assert task.retry_delay <= timedelta(seconds=30)
             assert task.retry_exponential_backoff == 2.0
             assert task.execution_timeout is not None
+
+
+def test_every_task_that_fails_says_so_and_nobody_is_told_by_default(dag_bag) -> None:
+    for dag in dag_bag.dags.values():
+        for task in dag.tasks:
+            callback = task.partial_kwargs["on_failure_callback"] if task.is_mapped else task.on_failure_callback[0]
+            assert callback.__name__ == "note_failure"
+        assert not dag.has_on_failure_callback
+        assert not dag.deadline
+
+
+def test_with_the_section_a_failed_run_is_told_of_and_a_late_one_too(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "catalogues"
+    copy_catalogues(folder, monkeypatch)
+    text = (folder / "demo.yaml").read_text() + "\nnotify: {webhook: chat, deadline_minutes: 90}\n"
+    (folder / "demo.yaml").write_text(text)
+    dags = read_dags(ROOT / "dags").dags
+    for dag_id, others in (("retrain_demo", "retrain_m5"), ("search_demo", "search_m5")):
+        assert DagSerialization.from_dict(DagSerialization.to_dict(dags[dag_id])).has_on_failure_callback
+        assert not dags[others].has_on_failure_callback
+    (alert,) = dags["retrain_demo"].deadline
+    assert alert.interval == timedelta(minutes=90)
+    assert alert.callback.path == "include.skufleet.orchestration.notifications.tell_late"
+    assert not dags["search_demo"].deadline
 
 
 def test_the_flow_is_one_line_to_the_report_and_only_the_chunks_are_mapped(dag_bag) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -350,3 +351,19 @@ def test_the_example_of_the_documentation_is_a_catalogue(tmp_path: Path, page: s
     text = (Path(__file__).resolve().parents[2] / page).read_text(encoding="utf-8")
     example = text.partition("```yaml\n")[2].partition("```")[0]
     assert load_catalogue(write(tmp_path, example)).landing.prefix == "landing/shop"
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ({"email": ["nobody"]}, "notify.email.0: String should match pattern"),
+        ({"webhook": "https://hooks.example.com/secret"}, "notify.webhook: String should match pattern"),
+        ({"deadline_minutes": 0}, "notify.deadline_minutes: Input should be greater than 0"),
+        ({"password": "x"}, "notify.password: unknown key"),
+    ],
+)
+def test_who_is_told_is_checked_and_an_address_with_a_secret_is_no_connection(
+    tmp_path: Path, section: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(CatalogueError, match=re.escape(says)):
+        load_catalogue(write(tmp_path, full() | {"notify": section}))

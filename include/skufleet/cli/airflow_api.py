@@ -14,6 +14,7 @@ import httpx
 from include.skufleet.errors import ConfigError, PermanentError, ServiceUnavailableError
 
 PAGE = 100
+WAITS = httpx.Timeout(30.0, connect=5.0)
 PARSE_PATIENCE = 120.0
 FINISHED = frozenset({"success", "failed"})
 
@@ -80,9 +81,7 @@ class AirflowApi:
         try:
             response = self._session().get(path)
         except httpx.HTTPError as error:
-            raise ServiceUnavailableError(
-                f"Airflow at {self.url} does not answer: {error}; see `make status`"
-            ) from error
+            raise self._unanswered(error) from error
         if response.is_error:
             raise ServiceUnavailableError(f"Airflow: GET {path}: {response.status_code} {_reason(response)}")
         return response.content
@@ -91,7 +90,7 @@ class AirflowApi:
         return self._call("GET", path, params=params, missing_ok=missing_ok)
 
     def _call(self, method: str, path: str, *, missing_ok: bool = False, **arguments: Any) -> Any:
-        """One call, with one new login when the token has run out."""
+        """One call, with one new login when the token has run out. Never sent again: it may have triggered a run."""
         for attempt in (1, 2):
             try:
                 response = self._session().request(method, f"/api/v2{path}", **arguments)
@@ -107,7 +106,7 @@ class AirflowApi:
             raise ServiceUnavailableError(f"Airflow: {method} {path}: {response.status_code} {_reason(response)}")
         if response.is_error:
             raise PermanentError(f"Airflow refused {method} {path}: {response.status_code} {_reason(response)}")
-        return response.json()
+        return _parse(response, f"{method} {path}")
 
     def _unanswered(self, error: Exception) -> ServiceUnavailableError:
         return ServiceUnavailableError(f"Airflow at {self.url} does not answer: {error}; see `make status`")
@@ -115,16 +114,30 @@ class AirflowApi:
     def _session(self) -> httpx.Client:
         """A client that carries a token."""
         if self._client is None:
-            answer = httpx.post(
-                f"{self.url}/auth/token", json={"username": self.username, "password": self.password}, timeout=30
-            )
+            login = {"username": self.username, "password": self.password}
+            try:
+                answer = httpx.post(f"{self.url}/auth/token", json=login, timeout=WAITS)
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise ConfigError(f"Airflow's address: got {self.url!r}, expected http://host:port: {error}") from error
+            if answer.is_server_error:
+                raise ServiceUnavailableError(f"Airflow at {self.url}: login: {answer.status_code} {_reason(answer)}")
             if answer.is_error:
                 raise PermanentError(
                     f"Airflow at {self.url} refused the login of {self.username!r}: {answer.status_code}"
                 )
-            token = answer.json()["access_token"]
-            self._client = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+            token = _parse(answer, "login")["access_token"]
+            self._client = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=WAITS)
         return self._client
+
+
+def _parse(response: httpx.Response, what: str) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        # A proxy's page, for example, while the server behind it starts.
+        raise ServiceUnavailableError(
+            f"Airflow: {what}: expected JSON, got {response.text[:80]!r}; is this address Airflow's own?"
+        ) from error
 
 
 def _reason(response: httpx.Response) -> str:

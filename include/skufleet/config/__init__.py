@@ -32,6 +32,7 @@ from include.skufleet.config.landing import (
     TableFormat,
     Window,
 )
+from include.skufleet.config.notify import Notify
 from include.skufleet.config.settings import Settings, read_settings
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Landing",
     "Metric",
     "Model",
+    "Notify",
     "PriceColumns",
     "Prices",
     "Sales",

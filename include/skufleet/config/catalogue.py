@@ -14,6 +14,7 @@ from pydantic import (
 from include.skufleet.config.base import Model, Name, Share, Text
 from include.skufleet.config.candidates import CandidateSettings
 from include.skufleet.config.landing import Landing
+from include.skufleet.config.notify import Notify
 from include.skufleet.config.problems import describe_each
 from include.skufleet.config.search import Search, change_keys, is_about
 
@@ -176,6 +177,7 @@ class Catalogue(Model):
     gate: Gate = Gate()
     fleet: Fleet = Fleet()
     retention: Retention = Retention()
+    notify: Notify = Notify()
     search: Search | None = Search()
 
     @field_validator("candidates")

@@ -26,6 +26,7 @@ FIXED = {
     "intervals": "point forecasts are scored, not intervals",
     "gate": "it says what goes to production",
     "fleet": "it says how the work is cut",
+    "notify": "it says who is told",
     "search": "it is the search itself",
 }
 """First parts of keys that cannot be searched, and why: trials must forecast and be judged on the same."""

@@ -8,6 +8,7 @@ What does not belong here: what the columns mean.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from include.skufleet.lake.files import EVERYTHING, DataFile, Selection, empty_r
 from include.skufleet.lake.store import ObjectStore
 
 _READERS = 4
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BUCKETS = "skufleet.buckets"
 _KEPT = "its files are removed after `fleet.keep_versions` days; run again, on the newest version"
 
@@ -191,7 +193,7 @@ def delta_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except (DeltaError, OSError) as error:
-        text = " ".join(str(error).split())[:300]
+        text = _COLOUR.sub("", " ".join(str(error).split()))[:300]
         unanswered = isinstance(error, TableNotFoundError) or "Generic S3 error" in text
         if isinstance(error, DeltaError) and not unanswered:
             raise DataError(f"{uri}: the table cannot be read or written: {text}") from error

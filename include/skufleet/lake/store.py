@@ -351,9 +351,15 @@ def store_from_client(
     return ObjectStore(client, bucket, _delta_options(endpoint, region or "us-east-1", pair))
 
 
-def client_config() -> Any:
-    """The timeouts and retries that every S3 client of Skufleet has (a ``botocore.config.Config``)."""
-    return _CLIENT_CONFIG
+def client_config(*, patient: bool = True) -> Any:
+    """The timeouts and retries that every S3 client of Skufleet has (a ``botocore.config.Config``).
+
+    Without ``patient`` it gives up after some 12 s, for what can do without an answer.
+    """
+    if patient:
+        return _CLIENT_CONFIG
+    retries = {"mode": "standard", "total_max_attempts": 2}
+    return _CLIENT_CONFIG.merge(Config(connect_timeout=2, read_timeout=5, retries=retries))
 
 
 def _delta_options(

@@ -125,8 +125,17 @@ def airflow_environment(settings: StackSettings, endpoints: Endpoints, credentia
             "SCHEDULER_IDLE_SLEEP_TIME": 0.5,
         },
         # Airflow's supervisor notices a task's end at once or, by chance, a heartbeat interval later; the default, 5 s,
-        # leaves the slot idle that long. More failures are borne, so that restarting the api-server kills no task.
-        "WORKERS": {"EXECUTION_API_TIMEOUT": 30, "MIN_HEARTBEAT_INTERVAL": 1, "MAX_FAILED_HEARTBEATS": 30},
+        # leaves the slot idle that long. Each request of a supervisor is tried for at least 90 s, so that starting the
+        # api-server anew costs no task anything. A heartbeat is such a request: three lost ones are 5 minutes, after
+        # which the scheduler gives the task up as well.
+        "WORKERS": {
+            "EXECUTION_API_TIMEOUT": 30,
+            "EXECUTION_API_RETRIES": 10,
+            "EXECUTION_API_RETRY_WAIT_MIN": 10,
+            "EXECUTION_API_RETRY_WAIT_MAX": 15,
+            "MIN_HEARTBEAT_INTERVAL": 1,
+            "MAX_FAILED_HEARTBEATS": 3,
+        },
         "LOGGING": {
             "BASE_LOG_FOLDER": paths.logs / "airflow",
             "DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": paths.logs / "airflow" / "dag_processor",

@@ -3,6 +3,7 @@
 Every probe returns True or False and raises nothing for a server that is down.
 """
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -66,5 +67,5 @@ def _get(url: str) -> str | None:
         with _DIRECT.open(url, timeout=PROBE_SECONDS) as answer:
             body: bytes = answer.read()
             return body.decode("utf-8", errors="replace")
-    except (urllib.error.URLError, OSError, ValueError):
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError):
         return None

@@ -186,4 +186,5 @@ def _connect(settings: StackSettings, credentials: Credentials, database: str) -
         password=credentials.postgres_password,
         dbname=database,
         connect_timeout=5,
+        options="-c statement_timeout=60s",
     )

@@ -15,12 +15,8 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
 from include.skufleet.config import read_settings
-from include.skufleet.fleet.run import RunKeys
-from include.skufleet.fleet.search.run import SearchKeys
 from include.skufleet.orchestration.clients import open_lake
-
-KEYS_OF = {"retrain": RunKeys, "search": SearchKeys}
-"""What a Dag's id begins with -> where its runs keep their report."""
+from include.skufleet.orchestration.page_paths import KEYS_OF
 
 # The report needs no script, no network and no frame of its own; SKU names come from outside.
 HEADERS = {

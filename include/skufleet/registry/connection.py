@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,18 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a task log is no place for its emoji
 }
+DATABASE_WAITS = {
+    "connect_timeout": "5",
+    # A peer that is gone: noticed after 10 + 3 x 5 s of silence, or 20 s after what was sent was not acknowledged.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    # A server that is there: it gives up a request of ours itself, and a transaction that we left open.
+    "options": "-c statement_timeout=120s -c lock_timeout=20s -c idle_in_transaction_session_timeout=120s",
+}
+"""What libpq is told where an address does not say it itself; the registry's requests take milliseconds."""
+_PASSWORD = re.compile(r"(://[^:/@\s]+):[^@\s]+(?=@)")
 _TRANSIENT = {
     "INTERNAL_ERROR",  # also what the client gives a refused connection, a timeout and any 5xx or 429
     "TEMPORARILY_UNAVAILABLE",  # also a deadlock or a lost connection between MLflow and its database
@@ -66,13 +79,13 @@ class Connection:
             os.environ.setdefault(name, value)
         import mlflow
 
-        if not self.uri.startswith("http"):
+        uri = self.uri
+        if not uri.startswith("http"):
+            uri = bound_waits(uri)
+            _try_once()
             # Straight on a database, MLflow looks a version's logged model up through its global URI.
-            mlflow.set_tracking_uri(self.uri)
-        try:
-            return make_client(self.uri)
-        except mlflow.MlflowException as error:
-            raise self._translate(error, "connect") from error
+            mlflow.set_tracking_uri(uri)
+        return make_client(uri)
 
     def call(self, what: str, request: Callable[[MlflowClient], T], found: Callable[[], T | None] | None = None) -> T:
         """Do one request; retry while MLflow is unavailable.
@@ -88,13 +101,14 @@ class Connection:
             PermanentError: MLflow understood the request and refuses it.
         """
         from mlflow import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         for attempt in range(1, self.attempts + 1):
             try:
                 if attempt > 1 and found and (made := found()) is not None:
                     return made
                 return request(self.client)
-            except MlflowException as error:
+            except (MlflowException, SQLAlchemyError) as error:
                 translated = self._translate(error, what)
                 if attempt == self.attempts or not isinstance(translated, ServiceUnavailableError):
                     raise translated from error
@@ -114,14 +128,44 @@ class Connection:
     def _translate(self, error: Exception, what: str) -> SkufleetError:
         """MLflow's exception as a leaf of our tree, in one line."""
         code = str(getattr(error, "error_code", ""))
-        said = " ".join(str(error).split())[:500]
-        if code in _TRANSIENT:
+        said = _PASSWORD.sub(r"\1", " ".join(str(error).split()))[:500]
+        if code in _TRANSIENT or _lost_database(error):
             return ServiceUnavailableError(f"MLflow: cannot {what}: the server is unavailable ({code}): {said}")
         if code in _REFUSED:
             return ConfigError(
                 f"MLflow: cannot {what}: refused ({code}): {said}; check MLFLOW_TRACKING_URI and its user"
             )
         return PermanentError(f"MLflow: cannot {what} ({code}): {said}")
+
+
+def bound_waits(uri: str) -> str:
+    """The address of a PostgreSQL database with an end to every wait that libpq knows; what it says itself stays.
+
+    Other addresses come back as they are.
+    """
+    from sqlalchemy.engine import make_url
+
+    url = make_url(uri)
+    if url.get_backend_name() != "postgresql":
+        return uri
+    return url.set(query={**DATABASE_WAITS, **url.query}).render_as_string(hide_password=False)
+
+
+def _try_once() -> None:
+    """Let MLflow give a database that is away one chance and not ten, 100 s together, each time: ``call`` retries."""
+    from mlflow.store.db import utils
+
+    utils.MAX_RETRY_COUNT = 1
+
+
+def _lost_database(error: Exception) -> bool:
+    """Whether the database is what is missing, although MLflow calls the request bad (or was not asked yet)."""
+    from sqlalchemy import exc
+
+    cause = error if isinstance(error, exc.SQLAlchemyError) else error.__cause__
+    if isinstance(cause, exc.DBAPIError):
+        return cause.connection_invalidated or isinstance(cause, exc.OperationalError | exc.InterfaceError)
+    return isinstance(cause, exc.TimeoutError)
 
 
 def error_code(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from include.skufleet.cli.airflow_api import AirflowApi
 from include.skufleet.errors import ConfigError, PermanentError, ServiceUnavailableError
+from tests.unit.breaking_server import breaking_server
 from tests.unit.cli.airflow_stand_in import StandIn, instance
 
 
@@ -84,3 +85,23 @@ def test_a_refusal_is_told_from_a_failure(
 def test_an_airflow_that_is_not_there_is_a_matter_of_make_status() -> None:
     with pytest.raises(ServiceUnavailableError, match=r"http://127.0.0.1:9 does not answer: .*see `make status`"):
         AirflowApi("http://127.0.0.1:9", "ann", "x").unpause("retrain_demo")
+
+
+def test_a_page_that_is_not_airflows_and_a_server_that_starts_are_transient(airflow: StandIn, api: AirflowApi) -> None:
+    airflow.failures = [(200, "<html>starting</html>")]
+    with pytest.raises(ServiceUnavailableError, match="expected JSON, got '<html>starting"):
+        api.run_state("retrain_demo", airflow.run_id)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:port", "localhost:8080"])
+def test_an_address_that_is_none_is_a_matter_of_configuration(url: str) -> None:
+    with pytest.raises(ConfigError, match="Airflow's address: got "):
+        AirflowApi(url, "ann", "x").unpause("retrain_demo")
+
+
+def test_a_trigger_whose_answer_is_lost_is_not_sent_again() -> None:
+    with breaking_server("lost") as (url, asked):
+        api = AirflowApi(url, "ann", "x")
+        with pytest.raises(ServiceUnavailableError, match="does not answer"):
+            api.trigger("retrain_demo", {})
+    assert len(asked) == 2, "the login, and the trigger once"
