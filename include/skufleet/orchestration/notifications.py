@@ -218,7 +218,8 @@ def _first_sentence(ti: Any, tasks: tuple[str, ...]) -> str:
 
 
 def _label(ti: Any) -> str:
-    return f"{ti.task_id}[{ti.map_index}]" if (ti.map_index or -1) >= 0 else str(ti.task_id)
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    return f"{ti.task_id}[{ti.map_index}]" if mapped else str(ti.task_id)
 
 
 def _as_of(dag_run: Any) -> str:
