@@ -79,6 +79,7 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self.calm()
+        asyncio.run_coroutine_threadsafe(self._session.close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def make(self, trouble: Trouble) -> None:
