@@ -204,7 +204,9 @@ def _find_done_twice(drill: Drill) -> list[str]:
     assert drill.run is not None
     store, found = drill.arena.shop.store, []
     for chunk in store.get_json(drill.run.plan_key)["chunks"]:
-        done = read_outcomes(store, drill.run.chunk_folder(chunk["chunk"]))["sku"]
+        folder = drill.run.chunk_folder(chunk["chunk"])
+        skus = store.get_json(f"{folder}/manifest.json")["skus"]
+        done = read_outcomes(store, folder, {sku: known["fingerprint"] for sku, known in skus.items()})["sku"]
         if twice := sorted(set(done[done.duplicated()])):
             found.append(
                 f"redone: chunk {chunk['chunk']} did {len(twice)} SKUs again after their checkpoint: {twice[:3]}"

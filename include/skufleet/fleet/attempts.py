@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Self
 
-from include.skufleet.fleet.progress import list_parts
+from include.skufleet.fleet.progress import count_written
 from include.skufleet.lake.store import ObjectStore
 
 STRIKES = 2
@@ -25,7 +25,8 @@ class Attempt:
         store: the lake.
         folder: the chunk's folder.
         number: which try it is, from 1.
-        finished: SKUs that earlier tries had finished.
+        finished: SKUs that earlier tries had written down.
+        careful: whether an earlier try did not come to its end, so that a SKU may be to blame.
         before: SKU -> how often earlier tries died over it.
         own: SKU -> how often it killed a process of this try.
     """
@@ -34,6 +35,7 @@ class Attempt:
     folder: str
     number: int
     finished: int = 0
+    careful: bool = False
     before: Counter[str] = field(default_factory=Counter)
     own: Counter[str] = field(default_factory=Counter)
 
@@ -45,20 +47,19 @@ class Attempt:
         for told in earlier:
             before.update(told["strikes"])
             before.update([told["sku"]] if told["sku"] else [])
-        finished = sum(part.skus for part in list_parts(store, folder))
-        attempt = cls(store, folder, len(earlier) + 1, finished, before)
+        careful = not all(told["ended"] for told in earlier)
+        attempt = cls(store, folder, len(earlier) + 1, count_written(store, folder), careful, before)
         attempt.note("")
         return attempt
 
-    @property
-    def careful(self) -> bool:
-        """Whether an earlier try did not come to its end, so that a SKU may be to blame."""
-        return self.number > 1
-
-    def note(self, sku: str) -> None:
+    def note(self, sku: str, *, ended: bool = False) -> None:
         """Write down which SKU is in hand; an empty text: none."""
-        told = {"sku": sku, "strikes": dict(self.own), "finished": self.finished}
+        told = {"sku": sku, "strikes": dict(self.own), "finished": self.finished, "ended": ended}
         self.store.put_json(f"{self.folder}/tries/{self.number:03d}.json", told)
+
+    def end(self) -> None:
+        """Write down that the try did all that it had to."""
+        self.note("", ended=True)
 
     def strike(self, sku: str) -> None:
         """Count a death over a SKU that this try outlived."""

@@ -95,8 +95,13 @@ class _Audit:
         own = [key for key, item in self.known.items() if item.run_id in runs]
         told = self.results[self.results["version"] > 0]
         expected = set(zip(told["registered_name"], told["version"], strict=True))
-        yield from _differ("versions in MLflow", own, "versions in the results", expected - self._pruned(expected))
-        names = pd.Series([name for name, _ in own], dtype="str")
+        # A run that was cleared and found other data has a second version of the SKU; the results name what counts.
+        latest = set(zip(told["registered_name"], told["fingerprint"], strict=True))
+        counted = [key for key in own if (key[0], self.known[key].fingerprint) in latest]
+        yield from _differ("versions in MLflow", counted, "versions in the results", expected - self._pruned(expected))
+        names = pd.Series(
+            [f"{name} of {self.known[name, version].fingerprint[:8]}" for name, version in own], dtype="str"
+        )
         yield from _some(names[names.duplicated()], "have more than one version of this run")
         yield from self._unreadable(self.known[key] for key in own)
 

@@ -26,8 +26,11 @@ def collect_results(clients: Clients, run: RunKeys, plan: dict[str, Any]) -> tup
     frames, lost = [], []
     for chunk in plan["chunks"]:
         folder = run.chunk_folder(chunk["chunk"])
-        done = clients.store.exists(f"{folder}/results.parquet")
-        found = clients.store.get_frame(f"{folder}/results.parquet") if done else read_outcomes(clients.store, folder)
+        if clients.store.exists(f"{folder}/results.parquet"):
+            found = clients.store.get_frame(f"{folder}/results.parquet")
+        else:
+            skus = clients.store.get_json(f"{folder}/manifest.json")["skus"]
+            found = read_outcomes(clients.store, folder, {sku: known["fingerprint"] for sku, known in skus.items()})
         found = found[found["sku"].isin(chunk["skus"])]
         frames.append(found)
         if len(found) < len(chunk["skus"]):

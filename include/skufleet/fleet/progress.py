@@ -7,9 +7,8 @@ its backtest rows and forecasts. Written once, never changed; what a killed task
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import pandas as pd
 
@@ -39,11 +38,6 @@ class Checkpoint:
     backtest: pd.DataFrame
     forecasts: pd.DataFrame
 
-    def only(self, skus: Sequence[str]) -> Self:
-        """The same without other SKUs."""
-        frames = (self.outcomes, self.backtest, self.forecasts)
-        return type(self)(*(frame[frame["sku"].isin(skus)] for frame in frames))
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -63,6 +57,11 @@ def count_finished_skus(store: ObjectStore, run: RunKeys) -> int:
     return sum(part.skus for part in list_parts(store, f"{run.folder}/chunks"))
 
 
+def count_written(store: ObjectStore, folder: str) -> int:
+    """How many SKUs all checkpoints of a chunk are about: the position of the next one."""
+    return sum(part.skus for part in list_parts(store, folder))
+
+
 def list_parts(store: ObjectStore, folder: str) -> list[Part]:
     """The checkpoints below a folder, in the order of their keys."""
     found = (_PART.search(item.key) for item in store.list(f"{folder}/"))
@@ -75,24 +74,42 @@ def join_backtests(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(_BACKTEST)
 
 
-def read_outcomes(store: ObjectStore, folder: str) -> pd.DataFrame:
-    """Outcomes of the SKUs that earlier tries of a chunk finished; empty at first."""
-    frames = [store.get_frame(f"{folder}/parts/{part.name}") for part in list_parts(store, folder)]
+def read_outcomes(store: ObjectStore, folder: str, fingerprints: Mapping[str, str]) -> pd.DataFrame:
+    """Outcomes of the SKUs that earlier tries of a chunk finished; empty at first.
+
+    Args:
+        store: the lake.
+        folder: the chunk's folder.
+        fingerprints: SKU -> what the plan says it is to be trained from. What was made of anything else, before a run
+            was cleared and planned anew, is no more than history.
+    """
+    frames = [_only_valid(frame, fingerprints) for frame in _read_parts(store, folder)]
     return pd.concat([to_frame(()), *frames], ignore_index=True)
 
 
-def read_checkpoints(store: ObjectStore, folder: str) -> Checkpoint:
-    """What earlier tries of a chunk finished; empty frames at first."""
-    names = [part.name for part in list_parts(store, folder)]
-    backtests, forecasts = (
-        [store.get_frame(f"{folder}/{kind}/{name}") for name in names] for kind in ("backtests", "forecasts")
-    )
+def read_checkpoints(store: ObjectStore, folder: str, fingerprints: Mapping[str, str]) -> Checkpoint:
+    """What earlier tries of a chunk finished, likewise; empty frames at first."""
+    backtests: list[pd.DataFrame] = []
+    forecasts: list[pd.DataFrame] = []
+    for part, outcomes in zip(list_parts(store, folder), _read_parts(store, folder), strict=True):
+        valid = _only_valid(outcomes, fingerprints)["sku"]
+        for kind, frames in (("backtests", backtests), ("forecasts", forecasts)):
+            frame = store.get_frame(f"{folder}/{kind}/{part.name}")
+            frames.append(frame[frame["sku"].isin(valid)])
     empty = pd.DataFrame({"sku": pd.Series(dtype="str")})
     return Checkpoint(
-        outcomes=read_outcomes(store, folder),
+        outcomes=read_outcomes(store, folder, fingerprints),
         backtest=join_backtests(backtests),
         forecasts=pd.concat(forecasts, ignore_index=True) if forecasts else empty,
     )
+
+
+def _read_parts(store: ObjectStore, folder: str) -> list[pd.DataFrame]:
+    return [store.get_frame(f"{folder}/parts/{part.name}") for part in list_parts(store, folder)]
+
+
+def _only_valid(outcomes: pd.DataFrame, fingerprints: Mapping[str, str]) -> pd.DataFrame:
+    return outcomes[outcomes["fingerprint"] == outcomes["sku"].map(fingerprints)]
 
 
 def write_checkpoint(store: ObjectStore, folder: str, position: int, part: Checkpoint) -> None:

@@ -23,7 +23,13 @@ from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.drafting import Drafting
 from include.skufleet.fleet.inputs import active_stores, model_inputs
 from include.skufleet.fleet.outcomes import SkuOutcome, count, to_frame
-from include.skufleet.fleet.progress import Checkpoint, join_backtests, read_checkpoints, write_checkpoint
+from include.skufleet.fleet.progress import (
+    Checkpoint,
+    count_written,
+    join_backtests,
+    read_checkpoints,
+    write_checkpoint,
+)
 from include.skufleet.fleet.recording import Recording, list_figures
 from include.skufleet.fleet.report.pick import rank_to_explain
 from include.skufleet.fleet.run import Run
@@ -72,6 +78,7 @@ def retrain_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) 
     }
     details = {"expectations": [asdict(item) for item in data.verdict.expectations], "mlflow_run": mlflow_run.run_id}
     clients.store.put_json(f"{folder}/summary.json", summary | details)
+    attempt.end()
     names = [name for name in results["registered_name"] if name]
     return summary | {"links": _links(clients.settings.mlflow_ui_url, catalogue, mlflow_run, names)}
 
@@ -110,10 +117,10 @@ class _ChunkWork:
     def __post_init__(self) -> None:
         self.folder = self.run.chunk_folder(self.chunk)
         self.recording = Recording.of(self.catalogue)
-        # A run that is planned anew, from a cleared first task on, may give the chunk other SKUs than it had.
-        before = read_checkpoints(self.clients.store, self.folder)
-        self.written = len(before.outcomes)
-        self.parts = [before.only(list(self.data.skus))]
+        # A run that is planned anew, from a cleared first task on, may give the chunk other SKUs or data than it had.
+        fingerprints = {sku: known["fingerprint"] for sku, known in self.data.skus.items()}
+        self.parts = [read_checkpoints(self.clients.store, self.folder, fingerprints)]
+        self.written = count_written(self.clients.store, self.folder)
 
     def do_all(self) -> None:
         """Train, register and forecast what no checkpoint knows yet; a checkpoint after each ``CHECKPOINT_SKUS``."""
@@ -129,7 +136,8 @@ class _ChunkWork:
             write_checkpoint(self.clients.store, self.folder, self.written, part)
             self.written += len(done)
             self.parts.append(part)
-            log.info("%s: %d of %d SKUs", self.chunk, self.written, len(self.data.skus))
+            finished = sum(len(each.outcomes) for each in self.parts)
+            log.info("%s: %d of %d SKUs", self.chunk, finished, len(self.data.skus))
 
     def write(self) -> pd.DataFrame:
         """The chunk's objects; the results last, since they make the chunk count as done. Returns the results."""

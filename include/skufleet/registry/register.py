@@ -1,7 +1,8 @@
 """Register the models of one chunk so that a try broken off anywhere leaves nothing that the next one cannot finish.
 
-Per SKU: its files, then a version that names them; a new SKU's registered model before that. A version comes after
-everything that it needs, so whoever finds one finds a complete model. Aliases are moved by promotion alone.
+A SKU whose run and fingerprint have a version is done. Per other SKU: its files, then a version that names them; a new
+SKU's registered model before that. A version comes after everything that it needs, so whoever finds one finds a
+complete model. Aliases are moved by promotion alone.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class ChunkRegistration:
     put_artifact: PutArtifact
     run: ChunkRun
     groups: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    _made: dict[str, RegisteredVersion] | None = None
+    _made: dict[tuple[str, str], RegisteredVersion] | None = None
+    _taken: frozenset[str] = frozenset()
 
     def register_all(self, records: Iterable[ModelRecord], threads: int) -> dict[str, Registered]:
         """Register models with several threads; see ``Registry.register``."""
@@ -66,6 +68,7 @@ class ChunkRegistration:
         """What an earlier try made, once; and the registered models that nobody told us of, a request per 100 or so."""
         if self._made is None:
             self._made = find_versions_of_run(self.connection, self.run) if self.run.resumed else {}
+            self._taken = frozenset(name for name, _ in self._made)
         unknown = [name for name in names if name not in self.groups]
         found = find_models(self.connection, unknown)
         self.groups |= {name: found[name].tags if name in found else {} for name in unknown}
@@ -73,15 +76,21 @@ class ChunkRegistration:
     def _register(self, record: ModelRecord) -> RegisteredVersion:
         name = registered_name(self.run.catalogue, record.sku)
         made = self._made or {}
-        if name not in made:
+        key = name, record.tags.get("fingerprint", "")
+        if key not in made:
             self._describe_model(name, record)
-            uri = f"{self.run.artifact_uri}/{folder_name(name)}"
+            uri = self._choose_folder(name, key[1])
             files = record.package.files(record.parameters, run_id=self.run.run_id)
             for path, content in files.items():
                 self.put_artifact(f"{uri}/{path}", content)
-            made[name] = self._create_version(name, record, uri, sum(map(len, files.values())))
+            made[key] = self._create_version(name, record, uri, sum(map(len, files.values())))
             self._made = made
-        return made[name]
+        return made[key]
+
+    def _choose_folder(self, name: str, fingerprint: str) -> str:
+        """Where the files go: not where those are that the same run made of the SKU's data as they were before."""
+        folder = f"{self.run.artifact_uri}/{folder_name(name)}"
+        return f"{folder}-{fingerprint[:8]}" if name in self._taken else folder
 
     def _describe_model(self, name: str, record: ModelRecord) -> None:
         """Create the registered model where there is none; correct its groups where they changed."""
@@ -125,23 +134,27 @@ class ChunkRegistration:
             return RegisteredVersion.from_tags(name, int(made.version), run.run_id, uri, tags)
 
         def find() -> RegisteredVersion | None:
-            return find_versions_of_run(self.connection, run, f" AND name = '{name}'").get(name)
+            found = find_versions_of_run(self.connection, run, f" AND name = '{name}'")
+            return found.get((name, tags.get("fingerprint", "")))
 
         return self.connection.call(f"create a version of {name}", create, found=find)
 
 
-def find_versions_of_run(connection: Connection, run: ChunkRun, further: str = "") -> dict[str, RegisteredVersion]:
-    """Registered model's name -> the version that this run registered. A request per 10,000.
+def find_versions_of_run(
+    connection: Connection, run: ChunkRun, further: str = ""
+) -> dict[tuple[str, str], RegisteredVersion]:
+    """Registered model's name and fingerprint -> the version that this run registered. A request per 10,000.
 
-    Should a model have two (a request that MLflow carried out after it was given up), the first counts.
+    Should there be two (a request that MLflow carried out after it was given up), the first counts.
     """
     found = connection.pages(
         f"look for the versions of chunk {run.chunk}",
         lambda client, token: client.search_model_versions(f"run_id = '{run.run_id}'{further}", page_token=token),
     )
-    versions: dict[str, RegisteredVersion] = {}
+    versions: dict[tuple[str, str], RegisteredVersion] = {}
     for item in sorted(found, key=lambda item: int(item.version)):
-        versions.setdefault(item.name, RegisteredVersion.from_mlflow(item))
+        version = RegisteredVersion.from_mlflow(item)
+        versions.setdefault((item.name, version.fingerprint), version)
     return versions
 
 

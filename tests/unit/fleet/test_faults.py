@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from include.skufleet.errors import PermanentError, ServiceUnavailableError
 from include.skufleet.fleet import retrain, train
 from include.skufleet.fleet.attempts import Attempt
+from include.skufleet.fleet.audit import audit_run
 from include.skufleet.fleet.progress import count_finished_skus
 from include.skufleet.fleet.publish_report import raise_if_incomplete
 from include.skufleet.fleet.run import TRIES, Run
@@ -20,7 +23,7 @@ from include.skufleet.registry.records import ModelRecord, RegisteredVersion
 from include.skufleet.registry.register import ChunkRegistration
 from tests.unit.fleet import small_fleet
 from tests.unit.fleet.killed import Killed
-from tests.unit.fleet.small_fleet import WEEK, SmallFleet, weekly
+from tests.unit.fleet.small_fleet import END, WEEK, SmallFleet, weekly
 
 SKUS = tuple(f"SKU-{number}" for number in range(6))
 
@@ -249,6 +252,30 @@ def test_a_run_planned_anew_with_other_chunks_still_accounts_for_each_sku_once()
     assert summary["complete"]
     assert {row["chunk"] for row in fleet.results(run).values()} > before
     assert not fleet.forecasts(run).duplicated(["sku", "store", "date"]).any()
+
+
+def test_a_run_cleared_after_new_data_came_trains_anew_and_keeps_what_it_had_made() -> None:
+    fleet = SmallFleet.open(fleet={"buckets": 4})
+    fleet.deliver([row for sku in SKUS for row in weekly(sku)])
+    run = fleet.new_run()
+    fleet.do_all(run)
+    first = fleet.results(run)
+    fleet.deliver([("SKU-2", "S1", END - timedelta(days=3), 40)], "correction.csv")
+    again = fleet.again()
+    summary = again.do_all(run)
+    second = again.results(run)
+    assert summary["complete"]
+    assert {sku for sku in SKUS if second[sku]["version"] != first[sku]["version"]} == {"SKU-2"}
+    assert fleet.versions() == {sku: [1, 2] if sku == "SKU-2" else [1] for sku in SKUS}
+    assert second["SKU-2"]["artifact_uri"] != first["SKU-2"]["artifact_uri"]
+    assert not again.forecasts(run).duplicated(["sku", "store", "date"]).any()
+    assert audit_run(again.clients, again.catalogue, run) == []
+    backtest = pd.concat(
+        again.store.get_frame(item.key)
+        for item in again.store.list(f"{run.folder}/chunks/")
+        if item.key.endswith("/backtest.parquet")
+    )
+    assert not backtest.duplicated(["sku", "store", "date", "cutoff"]).any()
 
 
 @pytest.mark.parametrize("stage", ["promote", "forecast"])
