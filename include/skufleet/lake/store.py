@@ -354,7 +354,7 @@ def store_from_client(
 def client_config(*, patient: bool = True) -> Any:
     """The timeouts and retries that every S3 client of Skufleet has (a ``botocore.config.Config``).
 
-    Without ``patient`` it gives up after some 12 s, for what can do without an answer.
+    Without ``patient`` it gives up after some 10 s, for what can do without an answer.
     """
     if patient:
         return _CLIENT_CONFIG

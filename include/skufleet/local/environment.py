@@ -116,7 +116,12 @@ def airflow_environment(settings: StackSettings, endpoints: Endpoints, credentia
         },
         "API_AUTH": {"JWT_SECRET": credentials.jwt_secret, "JWT_ISSUER": "skufleet"},
         "DATABASE": {"SQL_ALCHEMY_CONN": database_url(endpoints, credentials, "airflow")},
-        "DAG_PROCESSOR": {"REFRESH_INTERVAL": 10, "MIN_FILE_PROCESS_INTERVAL": 30},
+        "DAG_PROCESSOR": {
+            "REFRESH_INTERVAL": 10,
+            "MIN_FILE_PROCESS_INTERVAL": 30,
+            # Also for telling people of a failed run: reading the Dag file, then S3, a webhook and a mail at worst.
+            "DAG_FILE_PROCESSOR_TIMEOUT": 120,
+        },
         "SCHEDULER": {
             "MAX_TIS_PER_QUERY": 128,
             "ORPHANED_TASKS_CHECK_INTERVAL": 60,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 
 from include.skufleet.config import Notify, find_catalogue
+from include.skufleet.fleet.run import RunKeys
 from include.skufleet.orchestration import notifications
 from include.skufleet.orchestration.messages import FAILED, Message
 from tests.unit.orchestration.message_servers import SECRET, mail_server, web_server
+from tests.unit.s3_server import open_bucket, server_environment
 
 MESSAGE = Message(event=FAILED, dag_id="retrain_demo", run_id="manual__1", sentence="{{ 1 }} it broke")
 
@@ -176,6 +179,24 @@ def test_a_failed_run_is_told_of_although_neither_airflow_nor_s3_answers(
     (message,) = sent
     assert (message.run_id, message.sentence, message.failed_tasks) == ("manual__1", "task_failure", ())
     assert "Retraining of demo failed: run manual__1" in caplog.text
+
+
+def test_a_failed_run_that_has_counted_its_skus_says_how_many_and_where_the_report_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket, server = f"told-{uuid.uuid4().hex[:12]}", server_environment()
+    keys = RunKeys("demo", "manual__1")
+    open_bucket(bucket).put_json(keys.summary_key, {"outcomes": {"trained": 5}, "report": "s3://told/report.html"})
+    extra = {"endpoint_url": server["AWS_ENDPOINT_URL_S3"], "region_name": "us-east-1"}
+    login = {"login": server["AWS_ACCESS_KEY_ID"], "password": server["AWS_SECRET_ACCESS_KEY"]}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "extra": extra, **login}))
+    monkeypatch.setenv("SKUFLEET_BUCKET", bucket)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("SKUFLEET_AIRFLOW_UI_URL", "")
+    found = notifications._with_summary(MESSAGE)
+    assert (found.outcomes, found.report) == ({"trained": 5}, "s3://told/report.html")
+    monkeypatch.setenv("SKUFLEET_AIRFLOW_UI_URL", "http://airflow:8080")
+    assert notifications._with_summary(MESSAGE).report == "http://airflow:8080/skufleet/report/retrain_demo/manual__1"
 
 
 def test_the_sentence_is_that_of_the_first_task_that_said_one(monkeypatch: pytest.MonkeyPatch) -> None:
