@@ -33,7 +33,8 @@ os.environ.update(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker takes a whole file, so that its fixtures are made once; one takes all files that share the stack."""
+    """One worker takes a whole file, so that its fixtures are made once; one, all that share the stack or its Dags."""
     for item in items:
-        group = "platform" if item.path.is_relative_to(ROOT / "tests" / "integration") else str(item.path)
+        shared = any(item.path.is_relative_to(ROOT / "tests" / name) for name in ("integration", "dags"))
+        group = "platform" if shared else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -265,7 +265,7 @@ def test_a_run_cleared_after_new_data_came_trains_anew_and_keeps_what_it_had_mad
     summary = again.do_all(run)
     second = again.results(run)
     assert summary["complete"]
-    assert {sku for sku in SKUS if second[sku]["version"] != first[sku]["version"]} == {"SKU-2"}
+    assert [sku for sku in SKUS if not second[sku]["unchanged_since"]] == ["SKU-2"]
     assert fleet.versions() == {sku: [1, 2] if sku == "SKU-2" else [1] for sku in SKUS}
     assert second["SKU-2"]["artifact_uri"] != first["SKU-2"]["artifact_uri"]
     assert not again.forecasts(run).duplicated(["sku", "store", "date"]).any()
