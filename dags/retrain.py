@@ -32,7 +32,7 @@ from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.params import current_run, retrain_params
 from include.skufleet.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, SpreadBackoff
-from include.skufleet.orchestration.schedule import from_now_on
+from include.skufleet.orchestration.schedule import schedule_of
 
 
 def retrain_dag(catalogue: Catalogue) -> DAG:
@@ -42,7 +42,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
         dag_id=f"retrain_{catalogue.name}",
         description=catalogue.description,
         doc_md=__doc__,
-        schedule=from_now_on(catalogue.schedule),
+        schedule=schedule_of(catalogue),
         catchup=False,
         max_active_runs=1,
         params=retrain_params(),
@@ -80,12 +80,13 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             """Validate, backtest, train and register every SKU of one chunk."""
             return tasks.retrain(current_run(catalogue.name), chunk, label)
 
-        @fleet_task(trigger_rule=TriggerRule.ALL_DONE)
+        # What the runs of a catalogue share is changed by one of them at a time: a backfill runs several days at once.
+        @fleet_task(trigger_rule=TriggerRule.ALL_DONE, max_active_tis_per_dag=1)
         def promote() -> dict[str, Any]:
             """Move to production what passes the gate, and freeze the release."""
             return tasks.promote(current_run(catalogue.name))
 
-        @fleet_task()
+        @fleet_task(max_active_tis_per_dag=1)
         def forecast() -> dict[str, Any]:
             """Forecast every active series with the model in production, and publish."""
             return tasks.forecast(current_run(catalogue.name))
@@ -95,7 +96,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             """Account for every SKU, write the report, and turn red if a chunk was lost."""
             return tasks.report(current_run(catalogue.name), f"retrain_{catalogue.name}")
 
-        @fleet_task()
+        @fleet_task(max_active_tis_per_dag=1)
         def tidy() -> dict[str, Any]:
             """Delete what the catalogue file's section `retention` does not keep: old versions, files and runs."""
             return tasks.tidy(current_run(catalogue.name))
