@@ -8,6 +8,12 @@ and beside it `tidy`, which deletes old versions and runs.
 
 **Schedule**: from the catalogue file (daily by default), no catch-up, one run at a time.
 
+**Backfill**: `airflow backfill create --dag-id retrain_<catalogue> --from-date A --to-date B --max-active-runs 1` makes
+a run at each time of the schedule (without one at each midnight UTC, for weeks each Monday's), from A to B. Each knows
+only what was delivered by the end of its date, registers its versions with it, and moves nothing that serves today; its
+report says what its forecasts were worth. `--reprocess-behavior failed` repeats what failed; `completed` keeps models
+and versions, and makes promotion, forecasts and scorecard anew. For other steps than the schedule's: `make backfill`.
+
 **Params**: `as_of` (nothing later is read), `skus` (codes or patterns), `force`, `dry_run` (ingest, plan, report only).
 
 **A retry or a rerun is harmless**: everything is written under the run's own keys and published in one step; a chunk
