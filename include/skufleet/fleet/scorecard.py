@@ -55,17 +55,16 @@ def score_run(
     history = _Then.read(clients, catalogue, run, plan["ingested"])
     if history is None or results.empty:
         return None
-    forecasts = _read_forecasts(clients.store, run, results)
-    sums = history.compare(forecasts)
-    if sums.empty or not sums["actuals"].sum():
+    compared = history.compare(_read_forecasts(clients.store, run, results))
+    if compared.sums.empty:
         return None
-    named = sums.merge(results[["sku", "department"]], on="sku", how="left")
+    named = compared.sums.merge(results[["sku", "department"]], on="sku", how="left")
     card = Scorecard(
         catalogue=catalogue.name,
         run_id=run.run_id,
         as_of=run.as_of,
         horizon=catalogue.horizon,
-        known=history.count_known(forecasts),
+        known=len(compared.periods),
         frequency=catalogue.frequency,
         table_version=int(plan["ingested"]["table_version"]),
         last_date=history.last,
@@ -115,6 +114,14 @@ def pool_scores(group: str, sums: pd.DataFrame) -> Score:
 
 
 @dataclass(frozen=True)
+class _Compared:
+    """Sums by SKU over its series and the known periods of the horizon, and which periods these are."""
+
+    sums: pd.DataFrame
+    periods: set[Any]
+
+
+@dataclass(frozen=True)
 class _Then:
     """The history as it was known on a run's date, and as it is known now.
 
@@ -157,15 +164,15 @@ class _Then:
         """The last day of the history that judges."""
         return self.now.as_of
 
-    def compare(self, forecasts: pd.DataFrame) -> pd.DataFrame:
-        """One row per SKU: sums over its series and those periods of the horizon that are known."""
-        frames = [self._compare_bucket(bucket, rows) for bucket, rows in self._by_bucket(forecasts)]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-    def count_known(self, forecasts: pd.DataFrame) -> int:
-        """How many of the horizon's periods have come to an end by the last day that is known."""
-        ends = forecasts["date"].drop_duplicates() + pd.Timedelta(days=PERIOD_DAYS[self.catalogue.frequency] - 1)
-        return int((ends <= pd.Timestamp(self.last)).sum())
+    def compare(self, forecasts: pd.DataFrame) -> _Compared:
+        """The forecasts beside what was sold on those periods of the horizon that are known."""
+        frames, periods = [pd.DataFrame()], set()
+        for bucket, rows in self._by_bucket(forecasts):
+            joined = self._join_actuals(bucket, rows)
+            if len(joined):
+                frames.append(_add_up(joined, bound_columns(self.catalogue)[::2]))
+                periods |= set(joined["date"].unique())
+        return _Compared(pd.concat(frames, ignore_index=True), periods)
 
     def _by_bucket(self, forecasts: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
         buckets = forecasts["sku"].map({sku: self._bucket(sku) for sku in forecasts["sku"].unique()})
@@ -175,17 +182,17 @@ class _Then:
     def _bucket(self, sku: str) -> int:
         return bucket_of(sku, self.catalogue.fleet.buckets)
 
-    def _compare_bucket(self, bucket: int, forecasts: pd.DataFrame) -> pd.DataFrame:
+    def _join_actuals(self, bucket: int, forecasts: pd.DataFrame) -> pd.DataFrame:
+        """The forecasts of known periods with ``units``, and with ``naive`` and ``scale`` of the history known then."""
         skus = sorted(map(str, forecasts["sku"].unique()))
         before = self._read(bucket, skus, self.then, self.known)
         after = self._read(bucket, skus, self.now, None)
-        actuals = [_list_actuals(panel, self.then.as_of) for panel in after.values()]
+        actuals = [_list_actuals(panel) for panel in after.values()]
         naive = [_list_naive(panel) for panel in before.values()]
         if not actuals or not naive:
             return pd.DataFrame()
         joined = forecasts.merge(pd.concat(actuals, ignore_index=True), on=_KEYS)
-        joined = joined.merge(pd.concat(naive, ignore_index=True), on=_KEYS)
-        return _add_up(joined, bound_columns(self.catalogue)[::2])
+        return joined.merge(pd.concat(naive, ignore_index=True), on=_KEYS)
 
     def _read(self, bucket: int, skus: Sequence[str], layout: Layout, known: Known | None) -> dict[str, Panel]:
         """Panels of the rows that are within the limits of the validation."""
@@ -206,14 +213,14 @@ def _read_forecasts(store: ObjectStore, run: Run, results: pd.DataFrame) -> pd.D
     keys = [item.key for item in store.list(f"{run.forecast_folder}/part-")]
     frames = [store.parse_frame(key, data) for key, data in zip(keys, store.get_many(keys), strict=True)]
     if not frames:
-        return pd.DataFrame({"sku": [], "store": [], "date": pd.to_datetime([])})
+        return pd.DataFrame({name: [] for name in _KEYS})
     found = pd.concat(frames, ignore_index=True)
-    return found[found["sku"].isin(results["sku"]) & (found["date"] > pd.Timestamp(run.as_of))]
+    return found[found["sku"].isin(results["sku"])]
 
 
-def _list_actuals(panel: Panel, as_of: date) -> pd.DataFrame:
-    """``sku, store, date, units`` of the known periods that begin after a date."""
-    store, period = np.nonzero(~np.isnan(panel.units) & (panel.dates > np.datetime64(as_of, "D")))
+def _list_actuals(panel: Panel) -> pd.DataFrame:
+    """``sku, store, date, units`` of the known periods."""
+    store, period = np.nonzero(~np.isnan(panel.units))
     return _to_frame(panel, store, panel.dates[period], {"units": panel.units[store, period]})
 
 

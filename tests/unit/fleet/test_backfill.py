@@ -226,3 +226,17 @@ def test_before_the_first_row_nothing_was_known(story: Story) -> None:
     run = story.fleet.new_run(as_of=day(0) - timedelta(days=1))
     with pytest.raises(PlanError, match=r"is before the first sale of catalogue 'shop_\w+' \(.*\), or before"):
         story.fleet.plan(run)
+
+
+def test_the_weeks_of_a_scorecard_are_those_that_were_not_over_then() -> None:
+    """The date is a Tuesday: the first week of the horizon is the one that it lies in."""
+    fleet = SmallFleet.open(frequency="W", season_length=4, horizon=2, backtest={"windows": 1})
+    fleet.deliver(weekly("A"))
+    tuesday = END - timedelta(days=21)
+    summary = fleet.do_all(fleet.new_run(as_of=tuesday))
+    card = list_scorecards(fleet.store, fleet.runs[0])[0]
+    monday = tuesday - timedelta(days=1)
+    sold = sum(row[3] for row in weekly("A") if monday <= row[2] < monday + timedelta(days=14))  # type: ignore[operator,misc]
+    assert (card.known, card.horizon, card.fleet.actuals, card.fleet.units) == (2, 2, 2, sold)
+    assert card.fleet.wape == card.fleet.baseline_wape  # too young for a model: the fallback is the seasonal naive
+    assert "on 2 of 2 weeks since then" in summary["markdown"]
