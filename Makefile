@@ -11,7 +11,7 @@ CLI := $(PY) -m include.skufleet
 quoted = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger import check format test lock bench-accuracy bench-rivals bench-fleet bench-m5-fleet chaos clean setup setup-dev
+.PHONY: help demo up down status trigger import backfill scorecard check format test lock bench-accuracy bench-rivals bench-fleet bench-m5-fleet bench-backfill chaos clean setup setup-dev
 
 help: ## this list
 	@echo "Skufleet retrains one demand model per SKU of a whole catalogue. The targets:"
@@ -38,6 +38,15 @@ import: setup ## CATALOGUE=m5 FROM=file-or-folder [STORES=CA_1,CA_2]: put a cata
 	@$(if $(CATALOGUE),,echo "Which catalogue? For example: make import CATALOGUE=m5 FROM=m5.zip" >&2; exit 1;) \
 	$(CLI) import --catalogue $(call quoted,$(CATALOGUE)) $(if $(FROM),--from $(call quoted,$(FROM))) \
 	$(if $(STORES),--stores $(call quoted,$(STORES)))
+
+backfill: setup ## CATALOGUE=m5 FROM=2016-03-06 TO=2016-04-24 [EVERY=7] [SKUS=...] [AGAIN=1]: retrain as of past dates, one by one
+	@$(if $(and $(CATALOGUE),$(FROM),$(TO)),,echo "For example: make backfill CATALOGUE=m5 FROM=2016-03-06 TO=2016-04-24 EVERY=7" >&2; exit 1;) \
+	$(CLI) backfill --catalogue $(call quoted,$(CATALOGUE)) --from $(call quoted,$(FROM)) --to $(call quoted,$(TO)) \
+	$(if $(EVERY),--every $(call quoted,$(EVERY))) $(if $(SKUS),--skus $(call quoted,$(SKUS))) $(if $(AGAIN),--again)
+
+scorecard: setup ## CATALOGUE=m5 [SVG=file]: what the forecasts of past dates turned out to be worth
+	@$(if $(CATALOGUE),,echo "Which catalogue? For example: make scorecard CATALOGUE=m5" >&2; exit 1;) \
+	$(CLI) scorecard --catalogue $(call quoted,$(CATALOGUE)) $(if $(SVG),--svg $(call quoted,$(SVG)))
 
 check: setup-dev ## lint, formatting, types and layering
 	@$(PY) -m ruff check .
@@ -77,6 +86,13 @@ bench-fleet: setup ## SKUS=1000 [RUNS=first,next_day,unchanged,unchanged_later] 
 bench-m5-fleet: setup ## M5=zip-or-folder [KEEP=1]: the whole of M5 end to end
 	@$(if $(M5),,echo "For example: make bench-m5-fleet M5=m5.zip" >&2; exit 1;) \
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.fleet --m5 $(call quoted,$(M5)) $(if $(KEEP),--keep)
+
+bench-backfill: setup ## M5=zip-or-folder [STORES=CA_1] [DATES=8] [EVERY=7] [SKUS='FOODS_1_*'] [SVG=file] [KEEP=1]: the scorecard of past dates
+	@$(if $(M5),,echo "For example: make bench-backfill M5=m5.zip STORES=CA_1 DATES=8 EVERY=7" >&2; exit 1;) \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.backfill --m5 $(call quoted,$(M5)) \
+	$(if $(STORES),--stores $(call quoted,$(STORES))) $(if $(DATES),--dates $(call quoted,$(DATES))) \
+	$(if $(EVERY),--every $(call quoted,$(EVERY))) $(if $(SKUS),--skus $(call quoted,$(SKUS))) \
+	$(if $(SVG),--svg $(call quoted,$(SVG))) $(if $(KEEP),--keep)
 
 chaos: setup-dev ## [SEED=1] [FAULTS=chunk_killed,...]: break a platform of its own in every way, and see what is left
 	@$(PY) -m tests.chaos --seed $(call quoted,$(or $(SEED),1)) $(if $(FAULTS),--faults $(call quoted,$(FAULTS)))

@@ -8,6 +8,12 @@ and beside it `tidy`, which deletes old versions and runs.
 
 **Schedule**: from the catalogue file (daily by default), no catch-up, one run at a time.
 
+**Backfill**: `airflow backfill create --dag-id retrain_<catalogue> --from-date A --to-date B --max-active-runs 1` makes
+a run at each time of the schedule (without one at each midnight UTC, for weeks each Monday's), from A to B. Each knows
+only what was delivered by the end of its date, registers its versions with it, and moves nothing that serves today; its
+report says what its forecasts were worth. `--reprocess-behavior failed` repeats what failed; `completed` keeps models
+and versions, and makes promotion, forecasts and scorecard anew. For other steps than the schedule's: `make backfill`.
+
 **Params**: `as_of` (nothing later is read), `skus` (codes or patterns), `force`, `dry_run` (ingest, plan, report only).
 
 **A retry or a rerun is harmless**: everything is written under the run's own keys and published in one step; a chunk
@@ -35,7 +41,7 @@ from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.notifications import deadline_alert, failure_callback, note_failure
 from include.skufleet.orchestration.params import current_run, retrain_params
 from include.skufleet.orchestration.retries import LONGEST_DELAY, SpreadBackoff
-from include.skufleet.orchestration.schedule import from_now_on
+from include.skufleet.orchestration.schedule import schedule_of
 
 
 def retrain_dag(catalogue: Catalogue) -> DAG:
@@ -46,7 +52,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
         dag_id=f"retrain_{catalogue.name}",
         description=catalogue.description,
         doc_md=__doc__,
-        schedule=from_now_on(catalogue.schedule),
+        schedule=schedule_of(catalogue),
         catchup=False,
         max_active_runs=1,
         params=retrain_params(),
@@ -87,12 +93,13 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             """Validate, backtest, train and register every SKU of one chunk."""
             return tasks.retrain(current_run(catalogue.name), chunk, label)
 
-        @fleet_task(trigger_rule=TriggerRule.ALL_DONE)
+        # What the runs of a catalogue share is changed by one of them at a time: a backfill runs several days at once.
+        @fleet_task(trigger_rule=TriggerRule.ALL_DONE, max_active_tis_per_dag=1)
         def promote() -> dict[str, Any]:
             """Move to production what passes the gate, and freeze the release."""
             return tasks.promote(current_run(catalogue.name))
 
-        @fleet_task()
+        @fleet_task(max_active_tis_per_dag=1)
         def forecast() -> dict[str, Any]:
             """Forecast every active series with the model in production, and publish."""
             return tasks.forecast(current_run(catalogue.name))
@@ -102,7 +109,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             """Account for every SKU, write the report, and turn red if a chunk was lost."""
             return tasks.report(current_run(catalogue.name), f"retrain_{catalogue.name}")
 
-        @fleet_task()
+        @fleet_task(max_active_tis_per_dag=1)
         def tidy() -> dict[str, Any]:
             """Delete what the catalogue file's section `retention` does not keep: old versions, files and runs."""
             return tasks.tidy(current_run(catalogue.name))

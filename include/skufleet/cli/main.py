@@ -14,8 +14,10 @@ from rich.markup import escape
 
 from include.skufleet.cli.airflow_api import AirflowApi
 from include.skufleet.cli.audit import audit_and_print
+from include.skufleet.cli.backfill import backfill_and_watch, list_dates
 from include.skufleet.cli.land import land_data
 from include.skufleet.cli.retrain import retrain_and_watch
+from include.skufleet.cli.scorecard import show_scorecards
 from include.skufleet.errors import SkufleetError
 from include.skufleet.local.__main__ import show_progress
 from include.skufleet.local.settings import load_settings
@@ -56,6 +58,20 @@ def _parser() -> argparse.ArgumentParser:
     trigger.add_argument("--force", action="store_true")
     trigger.add_argument("--dry-run", action="store_true", help="ingest, plan and report only")
     trigger.set_defaults(run=_trigger)
+    backfill = verbs.add_parser("backfill", help="retrain a catalogue as of past dates, one after the other")
+    backfill.add_argument("--catalogue", required=True)
+    backfill.add_argument("--from", type=_date, required=True, dest="first", help="the first date (YYYY-MM-DD)")
+    backfill.add_argument("--to", type=_date, required=True, dest="last", help="the last date, included")
+    backfill.add_argument("--every", type=int, default=1, help="days between two dates")
+    backfill.add_argument("--skus", default="", help="codes or patterns, separated by commas")
+    backfill.add_argument("--force", action="store_true")
+    backfill.add_argument("--again", action="store_true", help="also dates that have a scorecard already")
+    backfill.set_defaults(run=_backfill)
+    scorecard = verbs.add_parser("scorecard", help="what the forecasts of past dates turned out to be worth")
+    scorecard.add_argument("--catalogue", required=True)
+    scorecard.add_argument("--json", action="store_true", dest="as_json")
+    scorecard.add_argument("--svg", type=Path, help="write the plot to this file")
+    scorecard.set_defaults(run=_scorecard)
     audit = verbs.add_parser("audit", help="hold a run against what must be true after it; 1 where something is not")
     audit.add_argument("--catalogue", required=True)
     audit.add_argument("--run", default="", dest="run_id", help="the Airflow run; the published one where not given")
@@ -87,11 +103,28 @@ def _trigger(options: argparse.Namespace, console: Console) -> int:
     return retrain_and_watch(open_airflow(_start(console)), options.catalogue, conf, console)
 
 
-def _audit(options: argparse.Namespace, console: Console) -> int:
+def _backfill(options: argparse.Namespace, console: Console) -> int:
+    dates = list_dates(options.first, options.last, options.every)
+    conf = {"skus": list(_split(options.skus)), "force": options.force}
+    api = open_airflow(_start(console))
+    return backfill_and_watch(api, options.catalogue, dates, conf, console, again=options.again)
+
+
+def _scorecard(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
+    return show_scorecards(options.catalogue, console, as_json=options.as_json, svg=options.svg)
+
+
+def _start_for(options: argparse.Namespace, console: Console) -> None:
+    """Start what is not running; without a word where only JSON is to be printed."""
     if options.as_json:
         _start(Console(quiet=True), lambda _: None)
     else:
         _start(console)
+
+
+def _audit(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
     return audit_and_print(options.catalogue, options.run_id, console, as_json=options.as_json)
 
 

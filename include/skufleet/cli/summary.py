@@ -55,6 +55,8 @@ def _lines(summary: dict[str, Any], seconds: float) -> Iterator[tuple[str, str]]
             yield "  of them unchanged", f"{summary['unchanged']:,}, {saved}"
         yield "promoted", f"{summary['promoted']:,} new versions, {summary['kept_in_staging']:,} kept in staging"
         yield "fleet WAPE", _accuracy(summary)
+    if summary.get("late_rows"):
+        yield "left out", f"{summary['late_rows']:,} rows that were delivered after the date"
     if summary["unpooled"]:
         yield "departments", "their stage failed: each SKU was trained on its own"
     stages = ", ".join(f"{stage} {value:.0f}" for stage, value in summary["stage_seconds"].items())

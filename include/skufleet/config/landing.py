@@ -84,7 +84,18 @@ class SalesColumns(Model):
         return self
 
 
-class Sales(TableFormat):
+class Delivered(TableFormat):
+    """Drops that add up to a table, and of which a run of the past sees what was known then.
+
+    ``known_from``: since when a row counts as known. ``delivery``: since its drop was delivered; drops that lay there
+    when the catalogue was ingested for the first time (the backlog) are taken as known in time. ``date``: whichever
+    moment it was delivered, for archives that were landed at once and long after.
+    """
+
+    known_from: Literal["delivery", "date"] = "delivery"
+
+
+class Sales(Delivered):
     """The sales drops: one object is one drop, delivered once, corrected by a later drop.
 
     Attributes:
@@ -207,7 +218,7 @@ class PriceColumns(Model):
         return self
 
 
-class Prices(TableFormat):
+class Prices(Delivered):
     """Price changes: a price holds from its date until the next row of the same SKU and store; every object counts."""
 
     path: Folder = "prices/"

@@ -12,6 +12,7 @@ import pandas as pd
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.departments import pool, read_priors
+from include.skufleet.fleet.known_then import parse_known
 from include.skufleet.fleet.layout import Layout
 from include.skufleet.fleet.run import Run
 from include.skufleet.forecasting.panel import Panel
@@ -80,7 +81,13 @@ def load_skus(
     """
     layout = Layout.read(clients, catalogue, as_of, ingested)
     history = read_history(
-        clients.store, catalogue, version=ingested["table_version"], as_of=as_of, buckets=buckets, skus=list(skus)
+        clients.store,
+        catalogue,
+        version=ingested["table_version"],
+        as_of=as_of,
+        buckets=buckets,
+        skus=list(skus),
+        known=parse_known(ingested),
     )
     verdict = validate_chunk(
         history,
@@ -108,6 +115,7 @@ def lay_out(
             version=ingested["prices_version"],
             buckets=buckets,
             skus=[str(sku) for sku in usable["sku"].unique()],
+            known=parse_known(ingested, "prices"),
         )
     return layout.build(usable, prices)
 

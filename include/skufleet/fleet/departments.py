@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.known_then import parse_known
 from include.skufleet.fleet.layout import Layout
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.selection import UNKNOWN_DEPARTMENT, find_departments
@@ -129,8 +130,16 @@ def _add_up(clients: Clients, layout: Layout, ingested: Mapping[str, Any], oldes
     stores = sorted(map(str, sold["store"].unique()))
     crowded = len(departments) * len(stores) * ((as_of - first).days + 1) > MOST_CELLS
     places, place = _number(_group_alike(stores, catalogue) if crowded else {store: store for store in stores})
-    version = ingested["table_version"]
-    units = sum_units(clients.store, catalogue, version=version, first=first, as_of=as_of, groups=group, places=place)
+    units = sum_units(
+        clients.store,
+        catalogue,
+        version=ingested["table_version"],
+        first=first,
+        as_of=as_of,
+        groups=group,
+        places=place,
+        known=parse_known(ingested),
+    )
     return _Sums(departments, places, first, units)
 
 

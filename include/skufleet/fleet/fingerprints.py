@@ -63,9 +63,7 @@ def fingerprint_skus(
     return found
 
 
-def digest_shared(
-    catalogue: Catalogue, calendar: pd.DataFrame | None, as_of: date, newest: date, table_version: int
-) -> str:
+def digest_shared(catalogue: Catalogue, calendar: pd.DataFrame | None, as_of: date, newest: date) -> str:
     """A hash of what all SKUs of a run have in common.
 
     A department's profile is left out: it moves a little with every day that any SKU of the department sells, so that
@@ -74,19 +72,15 @@ def digest_shared(
     Args:
         catalogue: the settings that a model depends on.
         calendar: its days up to ``newest`` count; later ones matter to forecasts, which are made anew all the same.
-        as_of: counts where it decides what is known: in a run of the past, whose data no digest describes, and for
-            weeks, which count once they are over.
-        newest: the last day of trade. Counts where a day without a row means that nothing was sold.
-        table_version: counts in a run of the past.
+        as_of: counts for weeks, which count once they are over. Days up to it are what the digests describe.
+        newest: the last day of trade known on that date. Counts where a day without a row means that nothing was sold.
     """
     settings = catalogue.model_dump(mode="json", include=_SETTINGS | {"landing"})
     named: list[Any] = [digest_code(), settings, _digest_calendar(calendar, newest)]
     if catalogue.landing.sales.gaps == "zero":
         named.append(newest.isoformat())
-    if catalogue.frequency == "W" or as_of < newest:
+    if catalogue.frequency == "W":
         named.append(as_of.isoformat())
-    if as_of < newest:
-        named.append(table_version)
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
 

@@ -28,7 +28,7 @@ from include.skufleet.fleet.serving import (
     serve_own,
     serve_production,
 )
-from include.skufleet.lake.publishing import publish, read_published
+from include.skufleet.lake.publishing import update_published
 
 
 def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]:
@@ -161,21 +161,14 @@ class _Forecasting:
 
 def _publish(clients: Clients, catalogue: Catalogue, run: Run, plan: Mapping[str, Any], keys: list[str]) -> bool:
     """Move the pointer to these forecasts, unless it points to a later ``as_of``; whether it was moved."""
-    pointer = run.forecast_pointer
-    current = read_published(clients.store, pointer)
-    if current is not None and current["as_of"] > run.as_of.isoformat():
-        return False
-    if current is not None:
-        keys = keys + _take_over_others(clients, run, plan, current["keys"], catalogue)
-    content = {
-        "run_id": run.run_id,
-        "as_of": run.as_of.isoformat(),
-        "horizon": catalogue.horizon,
-        "release": run.release_key,
-        "keys": keys,
-    }
-    publish(clients.store, pointer, content)
-    return True
+    as_of = run.as_of.isoformat()
+
+    def add_others(current: Any | None) -> dict[str, Any]:
+        others = _take_over_others(clients, run, plan, current["keys"], catalogue) if current is not None else []
+        content = {"run_id": run.run_id, "as_of": as_of, "horizon": catalogue.horizon, "release": run.release_key}
+        return content | {"keys": keys + others}
+
+    return update_published(clients.store, run.forecast_pointer, as_of, add_others)
 
 
 def _take_over_others(

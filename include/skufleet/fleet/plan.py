@@ -14,6 +14,7 @@ from include.skufleet.fleet.changes import Before, Changes, find_changes
 from include.skufleet.fleet.chunks import Chunk, Limits, balance, estimate_seconds, pack_chunks
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.fingerprints import digest_shared, fingerprint_skus
+from include.skufleet.fleet.known_then import limit_to_known
 from include.skufleet.fleet.outcomes import SkuOutcome, to_frame, to_json
 from include.skufleet.fleet.releases import read_release, read_release_at
 from include.skufleet.fleet.run import Run
@@ -22,6 +23,7 @@ from include.skufleet.fleet.standing import read_standing
 from include.skufleet.lake.index import read_price_index
 from include.skufleet.lake.publishing import read_published
 from include.skufleet.registry.names import registered_name
+from include.skufleet.registry.records import RegisteredVersion
 from include.skufleet.registry.states import ModelState
 
 
@@ -39,8 +41,9 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
         One ``{"chunk", "label"}`` per chunk; none for a dry run. All else is in the plan object.
 
     Raises:
-        PlanError: ``as_of`` is before the first sale, or ``skus`` selects nothing.
+        PlanError: nothing was known on ``as_of``, or ``skus`` selects nothing.
     """
+    ingested = limit_to_known(clients, catalogue, run, ingested)
     selection = find_skus(clients, catalogue, run, ingested)
     states = clients.registry.states(catalogue.name, read_release(clients.store, run))
     fingerprints = _fingerprint(clients, catalogue, run, ingested, selection)
@@ -71,7 +74,6 @@ def _fingerprint(
         clients.store.get_frame(calendar) if calendar else None,
         run.as_of,
         date.fromisoformat(ingested["last_date"]),
-        ingested["table_version"],
     )
     priced = read_price_index(clients.store, prices) if prices else None
     return fingerprint_skus(selection.series, priced, selection.groups, shared)
@@ -96,7 +98,7 @@ def _find_changes(
     served = read_release_at(clients.store, published["release"]) if "release" in published else []
     before = Before(
         standing=standing,
-        production={sku: state.production for sku, state in states.items() if state.production},
+        production={sku: version for sku, state in states.items() if (version := production_then(state, run))},
         served={item.sku: item.version for item in served},
         published_as_of=str(published.get("as_of", "")),
         published_horizon=int(published.get("horizon", 0)),
@@ -104,6 +106,15 @@ def _find_changes(
         newest=date.fromisoformat(ingested["last_date"]),
     )
     return find_changes(skus, fingerprints, before, catalogue, run.as_of)
+
+
+def production_then(state: ModelState | None, run: Run) -> RegisteredVersion | None:
+    """The version in production, unless it was trained on days that the run must not know.
+
+    Such a version's recipe was chosen by them, too: a run of the past neither tries it nor is measured against it.
+    """
+    version = state.production if state else None
+    return version if version and version.as_of <= run.as_of.isoformat() else None
 
 
 def _measured(standing: pd.DataFrame) -> dict[str, float]:
@@ -132,14 +143,17 @@ class _Known:
     def describe(self, sku: str) -> dict[str, Any]:
         """Groups, fingerprint, what MLflow has of the SKU, and its outcome where nothing is new.
 
-        ``registered`` holds the tags of the registered model: none where there is no such model.
+        ``production`` is the version in production that the run may know, ``serving`` the one that is, whatever its
+        date. ``registered`` holds the tags of the registered model: none where there is no such model.
         """
         state, unchanged = self.states.get(sku), self.changes.forecast.get(sku)
+        champion = production_then(state, self.run)
         return self.selection.describe(sku) | {
             "fingerprint": self.fingerprints[sku],
             "name": registered_name(self.run.catalogue, sku),
             "registered": {} if state is None else dict(state.tags),
-            "production": asdict(state.production) if state and state.production else None,
+            "production": asdict(champion) if champion else None,
+            "serving": asdict(state.production) if state and state.production else None,
             "unchanged": None if unchanged is None else to_json(unchanged),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,11 +14,14 @@ from include.skufleet.config import Catalogue
 from include.skufleet.errors import PermanentError
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.collect import collect_results
+from include.skufleet.fleet.known_then import parse_known
 from include.skufleet.fleet.local_copy import keep_local_copy
 from include.skufleet.fleet.outcomes import count, to_frame
 from include.skufleet.fleet.report import ReportData, pick_skus, render_html, render_markdown
 from include.skufleet.fleet.report.figures import count_left_out, count_unchanged, pool, pool_levels
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.scorecard import score_run
+from include.skufleet.fleet.scores import Scorecard, list_scorecards
 from include.skufleet.fleet.stages import StageCost, read_stages
 from include.skufleet.lake.buckets import bucket_of
 from include.skufleet.lake.history import read_history
@@ -89,6 +92,8 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "quarantined_rows": int((data.quarantine["scope"] == "row").sum()) if len(data.quarantine) else 0,
         "set_aside_at_ingestion": dict(plan["ingested"]["set_aside"]),
         "rejected_drops": dict(data.rejected_drops),
+        "late_rows": data.late_rows,
+        "scorecard": next((card.to_json() for card in data.scorecards if card.run_id == data.run_id), None),
         "lost_chunks": list(data.lost_chunks),
         "missing_stages": missing,
         "unpooled": data.unpooled,
@@ -159,7 +164,7 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         results=results,
         decisions=decisions,
         backtest=_of_skus(clients, [f"{run.chunk_folder(name)}/backtest.parquet" for name in shown_chunks], shown),
-        actuals=_recent_actuals(clients, catalogue, run, ingested["table_version"], picked),
+        actuals=_recent_actuals(clients, catalogue, run, ingested, picked),
         forecast=_of_skus(clients, [f"{run.forecast_folder}/part-{name}.parquet" for name in shown_chunks], shown),
         components=components,
         stockouts=_of_skus(clients, [f"{run.chunk_folder(name)}/stockouts.parquet" for name in chunks], None),
@@ -182,6 +187,8 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         report_uri=store.uri(run.report_key),
         links=links,
         lost_chunks=lost,
+        scorecards=_scorecards(clients, catalogue, run, plan, results),
+        late_rows=int(plan["ingested"].get("late_rows", 0)),
         unpooled=catalogue.pools_departments and not run.dry_run and not store.exists(run.departments_key),
         dry_run=run.dry_run,
     )
@@ -203,6 +210,14 @@ def _results(clients: Clients, run: Run, plan: dict[str, Any]) -> tuple[pd.DataF
     return results, lost
 
 
+def _scorecards(
+    clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any], results: pd.DataFrame
+) -> list[Scorecard]:
+    """This run's, written anew where it is of the past, and those of all other dates."""
+    score_run(clients, catalogue, run, plan, results)
+    return list_scorecards(clients.store, run)
+
+
 def _of_skus(clients: Clients, keys: Sequence[str], skus: Sequence[str] | None) -> pd.DataFrame:
     """The rows of these SKUs (``None``: all) from those objects that exist."""
     frames = [clients.store.get_frame(key) for key in keys if clients.store.exists(key)]
@@ -211,13 +226,21 @@ def _of_skus(clients: Clients, keys: Sequence[str], skus: Sequence[str] | None) 
 
 
 def _recent_actuals(
-    clients: Clients, catalogue: Catalogue, run: Run, version: int, skus: Sequence[str]
+    clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping[str, Any], skus: Sequence[str]
 ) -> pd.DataFrame:
-    """The last periods of the plotted SKUs, from the table version that the run trained on."""
+    """The last periods of the plotted SKUs, from what the run trained on."""
     if not skus:
         return pd.DataFrame(columns=["sku", "store", "date", "units"])
     buckets = sorted({bucket_of(sku, catalogue.fleet.buckets) for sku in skus})
-    history = read_history(clients.store, catalogue, version=version, as_of=run.as_of, buckets=buckets, skus=skus)
+    history = read_history(
+        clients.store,
+        catalogue,
+        version=ingested["table_version"],
+        as_of=run.as_of,
+        buckets=buckets,
+        skus=skus,
+        known=parse_known(ingested),
+    )
     days = SHOWN_PERIODS * (7 if catalogue.frequency == "W" else 1)
     recent = history[history["date"] > pd.Timestamp(run.as_of - timedelta(days=days))]
     return recent[recent["units"].between(0, catalogue.validation.max_units)]

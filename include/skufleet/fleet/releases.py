@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from include.skufleet.fleet.run import Run, RunKeys
-from include.skufleet.lake.publishing import publish, read_published
+from include.skufleet.lake.publishing import publish_latest, read_published
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.lifecycle.promotion import to_outcome
 from include.skufleet.lifecycle.release import follow_decisions, freeze_release, thaw_release
@@ -53,8 +53,8 @@ def follow(
 
 
 def put_release(store: ObjectStore, run: Run, production: Mapping[str, RegisteredVersion]) -> None:
-    """Freeze the release of a run, and put it in force."""
+    """Freeze the release of a run, and put it in force, unless one of a later date is."""
     store.put_frame(run.release_key, freeze_release(production))
-    publish(
+    publish_latest(
         store, run.release_pointer, {"run_id": run.run_id, "as_of": run.as_of.isoformat(), "keys": [run.release_key]}
     )

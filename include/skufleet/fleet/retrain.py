@@ -186,7 +186,7 @@ class _ChunkWork:
 
     def _forecast(self, rows: Sequence[SkuOutcome], own: dict[str, Artifact]) -> pd.DataFrame:
         """The forecasts of those SKUs that are not retired, by the version that the gate lets serve."""
-        serving = {row.sku: choose_serving(row, self.data.skus[row.sku]["production"], self.run.as_of) for row in rows}
+        serving = {row.sku: choose_serving(row, self.data.skus[row.sku]["serving"], self.run.as_of) for row in rows}
         own_serves = {row.sku for row in rows if (item := serving[row.sku]) and item.version == row.version}
         others = {sku: item for sku, item in serving.items() if item and sku not in own_serves}
         artifacts = {sku: own[sku] for sku in own_serves} | load_artifacts(self.clients, others)

@@ -105,6 +105,26 @@ class RunKeys:
         """How the forecasts of the SKUs that the report explains come about."""
         return f"{self.folder}/components.parquet"
 
+    @property
+    def known_series_key(self) -> str:
+        """The series index as known on the run's date; only a run of the past has one."""
+        return f"{self.folder}/known/series.parquet"
+
+    @property
+    def known_dates_key(self) -> str:
+        """The trading dates as known on the run's date, likewise."""
+        return f"{self.folder}/known/dates.parquet"
+
+    @property
+    def known_prices_key(self) -> str:
+        """The price table's index as known on the run's date, likewise."""
+        return f"{self.folder}/known/prices.parquet"
+
+    @property
+    def scorecards_folder(self) -> str:
+        """What the forecasts of past dates turned out to be worth, a folder per date."""
+        return f"scorecards/{self.catalogue}/"
+
     def forecast_key(self, chunk: str) -> str:
         """The forecasts of one chunk's SKUs."""
         return f"{self.forecast_folder}/part-{chunk}.parquet"

@@ -47,15 +47,13 @@ def find_skus(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mappin
     """The SKUs that were sold up to the run's date or are listed, narrowed to those that the run asks for.
 
     Raises:
-        PlanError: ``as_of`` is before the first sale, or ``skus`` selects nothing.
+        PlanError: ``skus`` selects nothing.
     """
     index = read_series_index(clients.store, ingested["index_key"])
     groups = _read_groups(clients, catalogue, ingested)
     known = _sizes(index, run.as_of)
     every = sorted(set(known.index) | set(() if groups is None else groups.index))
     selected = select_skus(every, run.skus, catalogue.name)
-    if known.empty:
-        raise PlanError(_before_first_sale(catalogue, run, index))
     planned, left_out = _sort_out(selected, known, groups)
     named = {} if groups is None else groups.to_dict("index")
     texts = {str(sku): {str(name): str(value) for name, value in row.items()} for sku, row in named.items()}
@@ -141,11 +139,3 @@ def _sort_out(
 
 def _leave_out(sku: str, department: str, outcome: Outcome, reason: str) -> SkuOutcome:
     return SkuOutcome(sku=sku, department=department, outcome=outcome, reason=reason)
-
-
-def _before_first_sale(catalogue: Catalogue, run: Run, index: pd.DataFrame) -> str:
-    first = pd.to_datetime(index["first_date"]).min().date()
-    return (
-        f"as_of {run.as_of} is before the first sale of catalogue {catalogue.name!r} ({first}): nothing was known "
-        f"then; choose a date from {first} on"
-    )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from include.skufleet.fleet.outcomes import TYPES, to_frame
 from include.skufleet.fleet.run import Run, RunKeys
+from include.skufleet.lake.publishing import update_frame
 from include.skufleet.lake.store import ObjectStore
 
 _TYPES = {**TYPES, "run_id": "str", "as_of": "str"}
@@ -20,20 +21,28 @@ def read_standing(store: ObjectStore, run: RunKeys) -> pd.DataFrame:
 
     What an earlier version of the code wrote is no longer understood, and left aside, where a column is missing.
     """
-    if not store.exists(run.standing_key):
-        return _nothing()
-    frame = store.get_frame(run.standing_key)
-    return frame[list(_TYPES)] if set(_TYPES) <= set(frame.columns) else _nothing()
+    return _understand(store.get_frame(run.standing_key) if store.exists(run.standing_key) else None)
 
 
 def put_standing(store: ObjectStore, run: Run, results: pd.DataFrame) -> None:
-    """Write down what a run found; what a run of a later date had found of a SKU stays. Safe to repeat."""
-    before, as_of = read_standing(store, run), run.as_of.isoformat()
-    later = before.loc[before["as_of"] > as_of, "sku"]
-    found = results[(results["unchanged_since"] == "") & ~results["sku"].isin(later)]
-    kept = before[~before["sku"].isin(found["sku"])]
-    now = pd.concat([kept, found.assign(run_id=run.run_id, as_of=as_of)[list(_TYPES)]], ignore_index=True)
-    store.put_frame(run.standing_key, now.sort_values("sku", ignore_index=True))
+    """Write down what a run found; what a run of a later date had found of a SKU stays.
+
+    Safe to repeat, and beside other runs.
+    """
+
+    def add(current: pd.DataFrame | None) -> pd.DataFrame:
+        before, as_of = _understand(current), run.as_of.isoformat()
+        later = before.loc[before["as_of"] > as_of, "sku"]
+        found = results[(results["unchanged_since"] == "") & ~results["sku"].isin(later)]
+        kept = before[~before["sku"].isin(found["sku"])]
+        now = pd.concat([kept, found.assign(run_id=run.run_id, as_of=as_of)[list(_TYPES)]], ignore_index=True)
+        return now.sort_values("sku", ignore_index=True)
+
+    update_frame(store, run.standing_key, add)
+
+
+def _understand(frame: pd.DataFrame | None) -> pd.DataFrame:
+    return frame[list(_TYPES)] if frame is not None and set(_TYPES) <= set(frame.columns) else _nothing()
 
 
 def _nothing() -> pd.DataFrame:

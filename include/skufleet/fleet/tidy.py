@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients, artifact_key
 from include.skufleet.fleet.run import Run
-from include.skufleet.lake.publishing import read_published
+from include.skufleet.lake.publishing import read_published, update_frame
 from include.skufleet.lake.store import ObjectStore, StoredObject
 from include.skufleet.lifecycle.retention import choose_versions_to_prune
 from include.skufleet.registry.package import artifact_files
@@ -18,6 +19,8 @@ from include.skufleet.registry.states import ModelState
 
 BACKLOG = 3
 """Versions pruned in one run at the most, for each model that there is: one is the daily measure."""
+UNFINISHED = timedelta(days=1)
+"""For so long after its last object a run without a report counts as still at work."""
 _COLUMNS = {"name": "str", "version": "int64", "artifact_uri": "str"}
 
 
@@ -52,9 +55,16 @@ def _prune_versions(clients: Clients, catalogue: Catalogue, run: Run) -> tuple[i
         clients.registry.delete_versions(zip(old["name"], old["version"].astype(int), strict=True))
         store = clients.store
         store.delete_many(artifact_key(store, file) for uri in old["artifact_uri"] for file in artifact_files(uri))
-    left = versions.drop(index=old.index)
-    clients.store.put_frame(run.versions_key, left)
+    left = update_frame(clients.store, run.versions_key, lambda now: _strike_off(versions, now, old))
     return len(old), len(left)
+
+
+def _strike_off(versions: pd.DataFrame, now: pd.DataFrame | None, pruned: pd.DataFrame) -> pd.DataFrame:
+    """The versions, and those that other runs have listed meanwhile, without those that were pruned."""
+    every = versions if now is None else pd.concat([now, versions], ignore_index=True)
+    every = every.drop_duplicates(["name", "version"], ignore_index=True)
+    gone = pd.MultiIndex.from_frame(pruned[["name", "version"]])
+    return every[~pd.MultiIndex.from_frame(every[["name", "version"]]).isin(gone)].reset_index(drop=True)
 
 
 def _list_versions(clients: Clients, run: Run, states: Mapping[str, ModelState]) -> pd.DataFrame:
@@ -83,14 +93,25 @@ def _prune_runs(store: ObjectStore, catalogue: Catalogue, run: Run) -> tuple[int
     for item in store.list(folder):
         by_run.setdefault(item.key.removeprefix(folder).split("/")[0], []).append(item)
     newest_first = sorted(by_run, key=lambda key: max(item.last_modified for item in by_run[key]), reverse=True)
-    in_force = _list_in_force(store, run)
-    old = [key for key in newest_first[catalogue.retention.runs :] if key not in in_force and key != run.key]
+    kept = _list_in_force(store, run) | _list_at_work(folder, by_run) | {run.key}
+    old = [key for key in newest_first[catalogue.retention.runs :] if key not in kept]
     keys = [item.key for key in old for item in by_run[key]]
     for key in old:
         keys += [item.key for item in store.list(f"forecasts/{catalogue.name}/{key}/")]
         keys += [f"releases/{catalogue.name}/{key}.parquet", f"reports/{catalogue.name}/{key}.html"]
     store.delete_many(keys)
     return len(old), len(keys)
+
+
+def _list_at_work(folder: str, by_run: Mapping[str, list[StoredObject]]) -> set[str]:
+    """Runs that have not come to their report and wrote something lately: the days of a backfill run side by side."""
+    since = datetime.now(UTC) - UNFINISHED
+    return {
+        key
+        for key, items in by_run.items()
+        if max(item.last_modified for item in items) > since
+        and f"{folder}{key}/summary.json" not in {item.key for item in items}
+    }
 
 
 def _list_in_force(store: ObjectStore, run: Run) -> set[str]:

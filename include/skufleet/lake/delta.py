@@ -28,6 +28,7 @@ from include.skufleet.lake.store import ObjectStore
 _READERS = 4
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BUCKETS = "skufleet.buckets"
+_BACKLOG = "skufleet.backlog"
 _KEPT = "its files are removed after `fleet.keep_versions` days; run again, on the newest version"
 
 
@@ -63,15 +64,22 @@ def require_table(store: ObjectStore, key: str, version: int) -> Any:
     return table
 
 
-def ensure_table(store: ObjectStore, key: str, schema: Any, buckets: int) -> Any:
+def ensure_table(store: ObjectStore, key: str, schema: Any, buckets: int, backlog: int) -> Any:
     """The newest version of the table at ``key``, created empty where there is none.
+
+    Args:
+        store: the lake.
+        key: of the table.
+        schema: its Arrow schema.
+        buckets: how many it has.
+        backlog: the ``seq`` of the newest drop there is at its creation; kept with the table for good.
 
     Raises:
         ConfigError: it was created with another number of buckets.
     """
     table = open_table(store, key)
     if table is None:
-        _create_table(store, key, schema, buckets)
+        _create_table(store, key, schema, {_BUCKETS: str(buckets), _BACKLOG: str(backlog)})
         table = open_table(store, key)
     if table is None:
         raise ServiceUnavailableError(f"{store.uri(key)}: the table was created and cannot be seen; try again later")
@@ -79,7 +87,7 @@ def ensure_table(store: ObjectStore, key: str, schema: Any, buckets: int) -> Any
     return table
 
 
-def _create_table(store: ObjectStore, key: str, schema: Any, buckets: int) -> None:
+def _create_table(store: ObjectStore, key: str, schema: Any, own: Mapping[str, str]) -> None:
     """Create the table, unless somebody else does so at this moment."""
     with delta_errors(store.uri(key)), suppress(CommitFailedError):
         DeltaTable.create(
@@ -88,7 +96,7 @@ def _create_table(store: ObjectStore, key: str, schema: Any, buckets: int) -> No
             mode="ignore",
             partition_by=["bucket"],
             storage_options=dict(store.storage_options),
-            configuration={"delta.appendOnly": "true", "delta.checkpointInterval": "10", _BUCKETS: str(buckets)},
+            configuration={"delta.appendOnly": "true", "delta.checkpointInterval": "10", **own},
             raise_if_key_not_exists=False,
         )
 
@@ -105,6 +113,16 @@ def check_buckets(store: ObjectStore, key: str, table: Any, buckets: int) -> Non
             f"{store.uri(key)}: has {got} buckets, the catalogue file says fleet.buckets: {buckets}; "
             f"set it back to {got}, or give the catalogue a new name and ingest it anew"
         )
+
+
+def read_backlog(table: Any) -> int:
+    """The ``seq`` of the newest drop that there was when the table was created.
+
+    A table of an earlier version of the code does not say: then the moment of its creation.
+    """
+    metadata = table.metadata()
+    said = metadata.configuration.get(_BACKLOG)
+    return int(said) if said is not None else int(metadata.created_time) * 1000
 
 
 def has_drop(table: Any, drop_id: str) -> bool:

@@ -13,14 +13,19 @@ import pandas as pd
 import pyarrow as pa
 
 from include.skufleet.config import Catalogue
+from include.skufleet.lake.deliveries import Known
 from include.skufleet.lake.delta import read_buckets, require_table
 from include.skufleet.lake.files import Selection
 from include.skufleet.lake.keys import table_key
 from include.skufleet.lake.store import ObjectStore
 
 
-def read_demand(store: ObjectStore, catalogue: Catalogue, *, version: int, as_of: date) -> pd.DataFrame:
-    """One row per SKU of the history, nothing later than ``as_of``; one bucket in memory at a time.
+def read_demand(
+    store: ObjectStore, catalogue: Catalogue, *, version: int, as_of: date, known: Known | None = None
+) -> pd.DataFrame:
+    """One row per SKU of the history, nothing later than ``as_of`` nor of other deliveries than the known ones.
+
+    One bucket in memory at a time.
 
     A corrected day counts once per delivery, which is near enough for strata.
 
@@ -32,9 +37,9 @@ def read_demand(store: ObjectStore, catalogue: Catalogue, *, version: int, as_of
         DataError: there is no such version.
     """
     table = require_table(store, table_key(catalogue.name, "history"), version)
-    parts = []
+    parts, wanted = [], Selection(last=as_of, known=known)
     for bucket in range(catalogue.fleet.buckets):
-        rows = read_buckets(store, table, [bucket], ["sku", "date", "units"], Selection(last=as_of))
+        rows = read_buckets(store, table, [bucket], ["sku", "date", "seq", "units"], wanted)
         if rows.num_rows:
             parts.append(_sum_up(rows))
     columns = ["sku", "rows", "sales", "units", "squares"]

@@ -86,6 +86,7 @@ class FeedResult:
         checked: the version against which all drops not yet added were compared; ``None`` once somebody else's commits
             came between: from then on every batch is compared again.
         listed: drops in the folder.
+        newest: ``seq`` of the newest of them; 0 where there is none.
         ingested: drops that were added.
         rejections: why drops were rejected.
         left: drops that kept changing while they were read: left for the next ingestion.
@@ -99,6 +100,7 @@ class FeedResult:
     version: int
     checked: int | None
     listed: int
+    newest: int
     ingested: int = 0
     rejections: list[str] = field(default_factory=list)
     left: int = 0
@@ -130,7 +132,7 @@ def ingest_feed(store: ObjectStore, feed: Feed) -> FeedResult:
         check_buckets(store, feed.key, table, feed.buckets)
     drops = list_drops(store, feed.folder)
     base = -1 if table is None else table.version()
-    result = FeedResult(table, base, base, max(base, 0), len(drops))
+    result = FeedResult(table, base, base, max(base, 0), len(drops), drops[-1].seq if drops else 0)
     stored = store.find_json(known_drops_key(feed.catalogue, feed.kind))
     known = parse_known(stored, _table_id(table)) or _look_up(store, feed, table, drops)
     batch: list[_Outcome] = []
@@ -222,7 +224,7 @@ def _commit(store: ObjectStore, feed: Feed, batch: Sequence[_Outcome], result: F
     table, read again, tells which drops are still to be added.
     """
     set_aside = _write_records(store, feed, batch)
-    table = result.table if result.table is not None else ensure_table(store, feed.key, feed.schema, feed.buckets)
+    table = result.table if result.table is not None else _ensure_table(store, feed, result)
     fresh, own = list(batch), True
     for _ in range(_ATTEMPTS):
         before = table.version()
@@ -241,10 +243,15 @@ def _commit(store: ObjectStore, feed: Feed, batch: Sequence[_Outcome], result: F
                 parts = [result.added, index_rows(rows)]
                 result.added = None if result.checked is None else merge_indexes(parts)
             return {outcome.drop.id for outcome in batch}
-        table = ensure_table(store, feed.key, feed.schema, feed.buckets)
+        table = _ensure_table(store, feed, result)
     raise ServiceUnavailableError(
         f"{store.uri(feed.key)}: other writers won {_ATTEMPTS} times; is another ingestion running? Try again later"
     )
+
+
+def _ensure_table(store: ObjectStore, feed: Feed, result: FeedResult) -> Any:
+    """The table at its newest version; where this ingestion is the first, all that it has listed is the backlog."""
+    return ensure_table(store, feed.key, feed.schema, feed.buckets, result.newest)
 
 
 def _write_records(store: ObjectStore, feed: Feed, batch: Sequence[_Outcome]) -> dict[str, dict[str, int]]:

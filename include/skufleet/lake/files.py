@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from include.skufleet.lake.deliveries import Known
 from include.skufleet.lake.grouping import day_number, indices_of, rank_values
 from include.skufleet.lake.store import ObjectStore
 
@@ -51,13 +52,21 @@ class Selection:
         skus: of these SKUs; ``None``: of all.
         first: none dated before.
         last: none dated after.
+        known: of these deliveries; ``None``: of all. Needs the column ``seq``.
     """
 
-    def __init__(self, skus: Sequence[str] | None = None, first: date | None = None, last: date | None = None) -> None:
+    def __init__(
+        self,
+        skus: Sequence[str] | None = None,
+        first: date | None = None,
+        last: date | None = None,
+        known: Known | None = None,
+    ) -> None:
         self._skus = None if skus is None else sorted(set(skus))
         self._wanted = None if skus is None else pa.array(self._skus, pa.string())
         self._first = None if first is None else day_number(first)
         self._last = None if last is None else day_number(last)
+        self._known = known
 
     def may_be_between(self, least: str, greatest: str) -> bool:
         """Whether a SKU that is wanted lies in this range, both ends included."""
@@ -78,6 +87,8 @@ class Selection:
             mask &= days >= self._first
         if self._last is not None:
             mask &= days <= self._last
+        if self._known is not None:
+            mask &= self._known.includes(rows.column("seq").to_numpy())
         return rows if mask.all() else rows.filter(pa.array(mask))
 
 

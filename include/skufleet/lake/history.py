@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from include.skufleet.config import Catalogue
+from include.skufleet.lake.deliveries import Known
 from include.skufleet.lake.delta import check_buckets, read_buckets, require_table
 from include.skufleet.lake.files import Selection
 from include.skufleet.lake.grouping import rank_values
@@ -45,8 +46,9 @@ def read_history(
     as_of: date,
     buckets: Iterable[int],
     skus: Iterable[str] | None = None,
+    known: Known | None = None,
 ) -> pd.DataFrame:
-    """The sales of some buckets at one version of the history.
+    """The sales of some buckets at one version of the history, as far as their deliveries are known.
 
     Returns:
         ``sku, store`` (str), ``date`` (datetime64), ``units`` (float64), ``price`` (float64, NaN where unknown); one
@@ -56,14 +58,20 @@ def read_history(
         DataError: there is no such version.
         ConfigError: the history has another number of buckets than the catalogue file says.
     """
-    selection = Selection(None if skus is None else list(skus), last=as_of)
+    selection = Selection(None if skus is None else list(skus), last=as_of, known=known)
     return _read(store, catalogue, "history", version, buckets, ["units", "price"], selection)
 
 
 def read_prices(
-    store: ObjectStore, catalogue: Catalogue, *, version: int, buckets: Iterable[int], skus: Iterable[str] | None = None
+    store: ObjectStore,
+    catalogue: Catalogue,
+    *,
+    version: int,
+    buckets: Iterable[int],
+    skus: Iterable[str] | None = None,
+    known: Known | None = None,
 ) -> pd.DataFrame:
-    """The price changes of some buckets at one version of the price table, announced ones included.
+    """The price changes of some buckets at one version of the price table, announced ones included, likewise.
 
     Returns:
         ``sku, store`` (str; store ``''`` means every store), ``date`` (datetime64: from when), ``price`` (float64); one
@@ -72,7 +80,7 @@ def read_prices(
     Raises:
         DataError: there is no such version.
     """
-    selection = Selection(None if skus is None else list(skus))
+    selection = Selection(None if skus is None else list(skus), known=known)
     return _read(store, catalogue, "prices", version, buckets, ["price"], selection)
 
 

@@ -15,12 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.skufleet.lake.deliveries import Known
 from include.skufleet.lake.delta import read_buckets
 from include.skufleet.lake.digests import add_hashes, hash_rows
+from include.skufleet.lake.files import EVERYTHING, Selection
 from include.skufleet.lake.keys import dates_key, index_key, prices_index_key
 from include.skufleet.lake.store import ObjectStore
 
-_SERIES = ["sku", "store", "bucket", "first_date", "last_date", "last_sale", "rows", "digest"]
+_SERIES = ["sku", "store", "bucket", "first_date", "last_date", "last_sale", "rows", "digest", "delivered"]
 _VALUES = ("units", "price")
 _NEVER = np.iinfo(np.int32).min
 
@@ -29,10 +31,12 @@ _NEVER = np.iinfo(np.int32).min
 class Index:
     """Series and dates of some rows.
 
-    ``series``: ``sku, store, bucket, first_date, last_date, last_sale, rows, digest``; ``dates``: ``date, rows``.
+    ``series``: ``sku, store, bucket, first_date, last_date, last_sale, rows, digest, delivered``; ``dates``: ``date,
+    rows``.
     ``rows`` counts deliveries: a corrected day counts twice. ``last_sale`` is the last date of which more than zero
     units were ever delivered, NaT if none: where that was corrected to zero, it is too late a date. ``digest`` (int64)
     tells whether two series had the same deliveries: dates, values, and moments of delivery, which decide what counts.
+    ``delivered`` is the ``seq`` of the last one.
     """
 
     series: pd.DataFrame
@@ -87,6 +91,7 @@ def index_rows(rows: Any) -> Index:
             "last_sale": _latest(days if sales is None else sales, order, starts, known=sales is not None),
             "rows": np.diff(np.append(starts, len(order))),
             "digest": add_hashes(hashes[order], starts),
+            "delivered": np.maximum.reduceat(rows.column("seq").to_numpy()[order], starts),
         }
     )
     unique, counts = np.unique(days, return_counts=True)
@@ -102,7 +107,9 @@ def merge_indexes(parts: Iterable[Index]) -> Index:
         text, number = pd.Series([], dtype="str"), pd.Series([], dtype="int64")
         bucket = pd.Series([], dtype="int32")
         return Index(
-            pd.DataFrame(dict(zip(_SERIES, (text, text, bucket, none, none, none, number, number), strict=True))),
+            pd.DataFrame(
+                dict(zip(_SERIES, (text, text, bucket, none, none, none, number, number, number), strict=True))
+            ),
             pd.DataFrame({"date": none, "rows": number}),
         )
     series = pd.concat([part.series for part in kept], ignore_index=True)
@@ -115,6 +122,7 @@ def merge_indexes(parts: Iterable[Index]) -> Index:
         last_sale=("last_sale", "max"),
         rows=("rows", "sum"),
         digest=("digest", "sum"),
+        delivered=("delivered", "max"),
     )
     return Index(merged[_SERIES], dates.groupby("date", as_index=False, sort=True).agg(rows=("rows", "sum")))
 
@@ -151,14 +159,26 @@ def write_price_index(store: ObjectStore, catalogue: str, version: int, index: I
 
 def rebuild_index(store: ObjectStore, table: Any, buckets: int) -> Index:
     """The index of a table made by reading it, one bucket in memory at a time."""
-    parts = []
+    index, _ = index_as_known(store, table, buckets, EVERYTHING, None)
+    return index
+
+
+def index_as_known(
+    store: ObjectStore, table: Any, buckets: int, selection: Selection, known: Known | None
+) -> tuple[Index, int]:
+    """The index of those selected rows of a table whose deliveries are known; how many rows came too late for it."""
+    parts, late = [], 0
     names = [field.name for field in table.schema().fields]
     columns = ["sku", "store", "date", "seq", *(name for name in _VALUES if name in names)]
     for bucket in range(buckets):
-        rows = read_buckets(store, table, [bucket], columns)
+        rows = read_buckets(store, table, [bucket], columns, selection)
+        if known is not None:
+            in_time = known.includes(rows.column("seq").to_numpy())
+            late += int((~in_time).sum())
+            rows = rows.filter(pa.array(in_time))
         numbers = pa.array(np.full(rows.num_rows, bucket, dtype=np.int32))
         parts.append(index_rows(rows.append_column("bucket", numbers)))
-    return merge_indexes(parts)
+    return merge_indexes(parts), late
 
 
 def _encoded(column: Any) -> Any:

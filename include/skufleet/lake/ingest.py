@@ -12,6 +12,7 @@ from typing import Any
 
 from include.skufleet.config import Catalogue
 from include.skufleet.errors import LandingError
+from include.skufleet.lake.delta import read_backlog
 from include.skufleet.lake.drops import settings_digest
 from include.skufleet.lake.feed import Feed, FeedResult, ingest_feed
 from include.skufleet.lake.history import HISTORY_SCHEMA, PRICES_SCHEMA
@@ -55,6 +56,8 @@ class IngestSummary:
         dates_key: the dates on which anything was sold, of ``table_version``.
         first_date: the first date of the whole history.
         last_date: the last date of the whole history.
+        deliveries: ``history`` and ``prices`` -> ``last``, the ``seq`` of the last delivery that has a row in the
+            table, and ``backlog``, that of the last one from before the catalogue went live.
     """
 
     table_version: int
@@ -72,6 +75,7 @@ class IngestSummary:
     dates_key: str
     first_date: date
     last_date: date
+    deliveries: Mapping[str, Mapping[str, int]]
 
     def to_json(self) -> dict[str, Any]:
         """Small JSON: dates as ISO 8601."""
@@ -81,6 +85,7 @@ class IngestSummary:
             "rejections": list(self.rejections),
             "first_date": self.first_date.isoformat(),
             "last_date": self.last_date.isoformat(),
+            "deliveries": {kind: dict(moments) for kind, moments in self.deliveries.items()},
         }
 
 
@@ -104,6 +109,9 @@ def ingest(store: ObjectStore, catalogue: Catalogue, today: date) -> IngestSumma
     prices = None if catalogue.landing.prices is None else ingest_feed(store, _prices_feed(catalogue))
     if prices is not None and prices.table is None:
         raise LandingError(_no_prices(store, catalogue, prices))
+    indexes = {"history": (sales, index)}
+    if prices is not None:
+        indexes["prices"] = (prices, _update_price_index(store, catalogue, prices))
     attributes, attribute_rejections = find_reference(store, catalogue, "attributes")
     calendar, calendar_rejections = find_reference(store, catalogue, "calendar")
     feeds = [sales, *([prices] if prices is not None else [])]
@@ -124,12 +132,18 @@ def ingest(store: ObjectStore, catalogue: Catalogue, today: date) -> IngestSumma
         attributes_key=attributes,
         calendar_key=calendar,
         prices_version=prices.version if prices is not None else None,
-        prices_index_key=_update_price_index(store, catalogue, prices) if prices is not None else None,
+        prices_index_key=prices_index_key(catalogue.name, prices.version) if prices is not None else None,
         index_key=index_key(catalogue.name, sales.version),
         dates_key=dates_key(catalogue.name, sales.version),
         first_date=index.dates["date"].min().date(),
         last_date=index.dates["date"].max().date(),
+        deliveries={kind: _describe_deliveries(feed, own) for kind, (feed, own) in indexes.items()},
     )
+
+
+def _describe_deliveries(feed: FeedResult, index: Index) -> dict[str, int]:
+    last = index.series["delivered"].max()
+    return {"last": 0 if index.series.empty else int(last), "backlog": read_backlog(feed.table)}
 
 
 def _sales_feed(catalogue: Catalogue, today: date) -> Feed:
@@ -177,12 +191,15 @@ def _update_index(store: ObjectStore, catalogue: Catalogue, sales: FeedResult) -
     return index
 
 
-def _update_price_index(store: ObjectStore, catalogue: Catalogue, prices: FeedResult) -> str:
-    """The key of the index of the price table's version after the ingestion, likewise."""
-    if find_price_index(store, catalogue.name, prices.version) is None:
-        before = merge_indexes([]) if prices.base <= 0 else find_price_index(store, catalogue.name, prices.base)
-        write_price_index(store, catalogue.name, prices.version, _bring_up_to_date(store, catalogue, prices, before))
-    return prices_index_key(catalogue.name, prices.version)
+def _update_price_index(store: ObjectStore, catalogue: Catalogue, prices: FeedResult) -> Index:
+    """The index of the price table's version after the ingestion, likewise."""
+    stored = find_price_index(store, catalogue.name, prices.version)
+    if stored is not None:
+        return stored
+    before = merge_indexes([]) if prices.base <= 0 else find_price_index(store, catalogue.name, prices.base)
+    index = _bring_up_to_date(store, catalogue, prices, before)
+    write_price_index(store, catalogue.name, prices.version, index)
+    return index
 
 
 def _bring_up_to_date(store: ObjectStore, catalogue: Catalogue, feed: FeedResult, before: Index | None) -> Index:

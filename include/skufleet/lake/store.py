@@ -110,6 +110,26 @@ class ObjectStore:
             return False
         return True
 
+    def put_if_unchanged(self, key: str, data: bytes, etag: str | None) -> bool:
+        """Write one object over that of this ETag, or where there is none (``None``); whether it was written.
+
+        A write whose answer got lost may report ``False`` although it was ours, as with ``put_if_absent``.
+        """
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        try:
+            with self._errors(key):
+                self.client.put_object(Bucket=self.bucket, Key=key, Body=data, **condition)
+        except (_PreconditionError, _ConflictError, _MissingError):
+            return False
+        return True
+
+    def find_with_etag(self, key: str) -> tuple[bytes | None, str | None]:
+        """One object and its ETag, for ``put_if_unchanged``; both ``None`` where there is none."""
+        try:
+            return self._read_with_etag(key, {})
+        except _MissingError:
+            return None, None
+
     def get(self, key: str) -> bytes:
         """Read one object."""
         return self._read(key, {})
@@ -168,16 +188,27 @@ class ObjectStore:
         Raises:
             DataError: there is no such object, or it is not JSON.
         """
-        return self._parse(key, self.get(key))
+        return self.parse_json(key, self.get(key))
 
     def find_json(self, key: str) -> Any | None:
         """Read a JSON object; ``None`` when there is none."""
         data = self.find(key)
-        return None if data is None else self._parse(key, data)
+        return None if data is None else self.parse_json(key, data)
+
+    def parse_json(self, key: str, data: bytes) -> Any:
+        """The JSON that was read from ``key`` as bytes.
+
+        Raises:
+            DataError: it is not JSON.
+        """
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise DataError(f"{self.uri(key)}: expected JSON, got {data[:40]!r}: {error}") from error
 
     def put_frame(self, key: str, frame: pd.DataFrame) -> None:
         """Write a frame as Parquet (zstd), without its index."""
-        self.put(key, to_parquet(pa.Table.from_pandas(frame, preserve_index=False)))
+        self.put(key, frame_to_parquet(frame))
 
     def get_frame(self, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a Parquet object, or some of its columns.
@@ -185,7 +216,10 @@ class ObjectStore:
         Raises:
             DataError: there is no such object, or it is not Parquet with these columns.
         """
-        data = self.get(key)
+        return self.parse_frame(key, self.get(key), columns)
+
+    def parse_frame(self, key: str, data: bytes, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The frame that was read from ``key`` as bytes, likewise."""
         try:
             table = pq.read_table(io.BytesIO(data), columns=None if columns is None else list(columns))
         except (pa.ArrowException, OSError) as error:
@@ -232,22 +266,19 @@ class ObjectStore:
         return sorted(found, key=lambda stored: stored.key)
 
     def _read(self, key: str, condition: dict[str, str]) -> bytes:
+        return self._read_with_etag(key, condition)[0]
+
+    def _read_with_etag(self, key: str, condition: dict[str, str]) -> tuple[bytes, str]:
         """Read a body. botocore retries a request, but not a body that is cut off half way: that is done here."""
         for attempt in range(1, _BODY_ATTEMPTS + 1):
             try:
                 with self._errors(key):
-                    body: bytes = self.client.get_object(Bucket=self.bucket, Key=key, **condition)["Body"].read()
-                    return body
+                    answer = self.client.get_object(Bucket=self.bucket, Key=key, **condition)
+                    return answer["Body"].read(), answer["ETag"].strip('"')
             except _CutOffError:
                 if attempt == _BODY_ATTEMPTS:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _parse(self, key: str, data: bytes) -> Any:
-        try:
-            return json.loads(data)
-        except ValueError as error:
-            raise DataError(f"{self.uri(key)}: expected JSON, got {data[:40]!r}: {error}") from error
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -277,6 +308,10 @@ class _PreconditionError(DataError):
     """The object is not in the state that the request required."""
 
 
+class _ConflictError(ServiceUnavailableError):
+    """Another writer was at the same object at the same moment."""
+
+
 class _CutOffError(ServiceUnavailableError):
     """The answer ended early."""
 
@@ -285,7 +320,9 @@ def _translate(where: str, bucket: str, error: Any) -> Exception:
     """Our error for an answer of S3 that is not a success."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in _OVERLOADED or status >= 500 or status == 429 or code == "ConditionalRequestConflict":
+    if code == "ConditionalRequestConflict":
+        return _ConflictError(f"{where}: another writer was at it at the same moment ({status} {code}); try again")
+    if code in _OVERLOADED or status >= 500 or status == 429:
         return ServiceUnavailableError(f"{where}: S3 is overloaded or broken ({status} {code}); try again later")
     if code in {"NoSuchBucket", "InvalidBucketName"}:
         return ConfigError(f"{where}: there is no bucket {bucket!r}; create it or correct SKUFLEET_BUCKET")
@@ -301,6 +338,11 @@ def _translate(where: str, bucket: str, error: Any) -> Exception:
 def to_json(value: Any) -> bytes:
     """JSON as we write it: UTF-8, sorted keys, no NaN (a ``ValueError``)."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
+
+
+def frame_to_parquet(frame: pd.DataFrame) -> bytes:
+    """A frame without its index as the bytes of a Parquet file."""
+    return to_parquet(pa.Table.from_pandas(frame, preserve_index=False))
 
 
 def to_parquet(table: Any) -> bytes:

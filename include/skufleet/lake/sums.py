@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from include.skufleet.config import Catalogue
+from include.skufleet.lake.deliveries import Known
 from include.skufleet.lake.delta import check_buckets, read_buckets, require_table
 from include.skufleet.lake.files import Selection
 from include.skufleet.lake.grouping import Floats, Ints, day_number, has_repeats, indices_of
@@ -29,6 +30,7 @@ def sum_units(
     as_of: date,
     groups: Mapping[str, int],
     places: Mapping[str, int],
+    known: Known | None = None,
 ) -> Floats:
     """What each group of SKUs sold in each place on each day, at one version of the history.
 
@@ -43,6 +45,7 @@ def sum_units(
         as_of: later days are left out.
         groups: SKU -> number of its group, from 0; a SKU that is not named is left out.
         places: store -> number of its place, from 0; a store that is not named is left out.
+        known: deliveries that count; ``None``: all.
 
     Returns:
         (groups, places, days from ``first`` to ``as_of``); NaN where no SKU of the group has a row that counts.
@@ -58,7 +61,7 @@ def sum_units(
     shape = (1 + max(groups.values(), default=-1), 1 + max(places.values(), default=-1), max(days, 0))
     totals = np.full(shape, np.nan)
     for bucket in range(catalogue.fleet.buckets):
-        wanted = Selection(first=first, last=as_of)
+        wanted = Selection(first=first, last=as_of, known=known)
         rows = read_buckets(store, table, [bucket], ["sku", "store", "date", "seq", "units"], wanted)
         if rows.num_rows:
             _add(totals, rows, begin, groups, places, catalogue.validation.max_units)

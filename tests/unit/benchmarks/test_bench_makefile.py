@@ -65,3 +65,21 @@ def test_the_whole_path_of_m5_needs_its_zip(clone: Path) -> None:
     refused = make(clone, "bench-m5-fleet")
     assert refused.returncode != 0
     assert "make bench-m5-fleet M5=m5.zip" in refused.stderr
+
+
+def test_a_backfill_gets_its_values_as_they_were_typed_and_one_thread(clone: Path) -> None:
+    done = make(clone, "bench-backfill", "M5=my m5.zip", "STORES=CA_1", "DATES=8", "EVERY=7", "SKUS=A*,B", "SVG=p.svg")
+    assert done.stdout == (
+        "<1><-m><benchmarks.backfill><--m5><my m5.zip><--stores><CA_1><--dates><8><--every><7>"
+        "<--skus><A*,B><--svg><p.svg>"
+    )
+    assert "make bench-backfill M5=m5.zip" in make(clone, "bench-backfill").stderr
+
+
+def test_past_dates_are_handed_to_the_command_line(clone: Path) -> None:
+    done = make(clone, "backfill", "CATALOGUE=m5", "FROM=2016-03-06", "TO=2016-04-24", "EVERY=7", "AGAIN=1")
+    words = "<backfill><--catalogue><m5><--from><2016-03-06><--to><2016-04-24><--every><7><--again>"
+    assert done.stdout.endswith(f"<-m><include.skufleet>{words}")
+    assert make(clone, "backfill", "CATALOGUE=m5").returncode != 0
+    done = make(clone, "scorecard", "CATALOGUE=m5", "SVG=a plot.svg")
+    assert done.stdout.endswith("<-m><include.skufleet><scorecard><--catalogue><m5><--svg><a plot.svg>")

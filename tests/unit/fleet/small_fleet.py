@@ -171,11 +171,12 @@ def open_clients(store: ObjectStore) -> Clients:
     return Clients(store, artifacts, registry, settings)
 
 
-def make_catalogue(name: str, attributes: bool = False, **settings: Any) -> Catalogue:
+def make_catalogue(name: str, attributes: bool = False, known_from: str = "date", **settings: Any) -> Catalogue:
+    """``known_from: date``: the days of the tests are long over when they are delivered."""
     columns = {"sku": "sku", "store": "store", "date": "date", "units": "units"}
     landing: dict[str, Any] = {
         "prefix": f"landing/{name}",
-        "sales": {"columns": columns, "repeated": "last", "returns": "net"},
+        "sales": {"columns": columns, "repeated": "last", "returns": "net", "known_from": known_from},
     }
     if attributes:
         landing["attributes"] = {"columns": {"sku": "sku", "department": "department"}}

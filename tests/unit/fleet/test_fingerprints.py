@@ -54,14 +54,12 @@ def shared(
     calendar: Any = CALENDAR,
     as_of: date = NEWEST,
     newest: date = NEWEST,
-    version: int = 7,
 ) -> str:
-    return digest_shared(catalogue or make_catalogue("shop"), calendar, as_of, newest, version)
+    return digest_shared(catalogue or make_catalogue("shop"), calendar, as_of, newest)
 
 
-def test_neither_the_clock_nor_the_future_of_the_calendar_nor_a_new_table_version_counts() -> None:
+def test_neither_the_clock_nor_the_future_of_the_calendar_counts() -> None:
     assert shared(as_of=date(2026, 4, 5)) == shared()
-    assert shared(version=8) == shared()
     assert shared(calendar=CALENDAR.assign(event=["", "Fair", "Easter"])) == shared()
     assert shared(make_catalogue("shop", fleet={"buckets": 8})) == shared()
 
@@ -79,11 +77,6 @@ def test_a_new_day_of_trade_counts_where_a_day_without_a_row_means_that_nothing_
     landing = make_catalogue("shop").model_dump(mode="json")["landing"]
     zero = make_catalogue("shop", landing=landing | {"sales": landing["sales"] | {"gaps": "zero"}})
     assert shared(zero, calendar, tomorrow, tomorrow) != shared(zero, calendar)
-
-
-def test_a_run_of_the_past_is_of_its_own_date_and_table_version() -> None:
-    past = date(2026, 3, 1)
-    assert len({shared(as_of=past), shared(as_of=past, version=8), shared(as_of=date(2026, 3, 2)), shared()}) == 4
 
 
 def test_weeks_count_once_they_are_over_so_the_date_counts() -> None:

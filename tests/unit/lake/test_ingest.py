@@ -14,6 +14,7 @@ from lake_shop import Shop, make_catalogue
 
 from include.skufleet.errors import ConfigError, LandingError, ServiceUnavailableError
 from include.skufleet.lake import feed, ingest
+from include.skufleet.lake.drops import list_drops
 from include.skufleet.lake.history import HISTORY_SCHEMA
 from include.skufleet.lake.index import index_rows, read_series_index, read_trading_dates, rebuild_index
 from include.skufleet.lake.store import ObjectStore, StoredObject, open_store
@@ -46,6 +47,7 @@ def test_drops_are_ingested_once(shop: Shop) -> None:
 def test_the_summary_is_small_json(shop: Shop) -> None:
     shop.drop("1.csv", "a,s,2024-01-03,1", "a,s,2024-01-01,2", "a,s,soon,2")
     summary = shop.ingest()
+    seq = list_drops(shop.store, "landing/shop/sales/")[0].seq
     assert summary.to_json() == {
         "table_version": summary.table_version,
         "drops_ingested": 1,
@@ -62,6 +64,7 @@ def test_the_summary_is_small_json(shop: Shop) -> None:
         "dates_key": f"lake/shop/index/{summary.table_version}.dates.parquet",
         "first_date": "2024-01-01",
         "last_date": "2024-01-03",
+        "deliveries": {"history": dict.fromkeys(("last", "backlog"), seq)},
     }
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from include.skufleet.fleet.outcomes import OUTCOMES, count
+from include.skufleet.fleet.scores import Scorecard
 from include.skufleet.fleet.stages import StageCost
 from include.skufleet.quality.records import ExpectationResult
 
@@ -51,6 +52,8 @@ class ReportData:
         report_uri: where this report is.
         links: title -> address of pages to go on to; only ``http`` and ``https`` addresses become links.
         lost_chunks: chunks that ended without results.
+        scorecards: of this run, if it is of the past, and of the other dates, in their order.
+        late_rows: rows of days up to ``as_of`` that were delivered later, and left out.
         unpooled: SKUs were to borrow from their departments, and that stage failed: each was trained on its own.
         dry_run: the run only planned.
     """
@@ -87,6 +90,8 @@ class ReportData:
     report_uri: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
     lost_chunks: Sequence[str] = ()
+    scorecards: Sequence[Scorecard] = ()
+    late_rows: int = 0
     unpooled: bool = False
     dry_run: bool = False
 
@@ -99,6 +104,11 @@ class ReportData:
     def promoted(self) -> int:
         """New versions that became production."""
         return int(self.decisions["promoted"].sum()) if len(self.decisions) else 0
+
+    @property
+    def own_scorecard(self) -> Scorecard | None:
+        """The scorecard of this run; ``None`` where it is not of the past, or another run of its date came later."""
+        return next((card for card in self.scorecards if card.run_id == self.run_id), None)
 
     @property
     def period(self) -> str:

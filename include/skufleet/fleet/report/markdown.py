@@ -10,7 +10,17 @@ import pandas as pd
 from include.skufleet.fleet.report.data import ReportData
 from include.skufleet.fleet.report.figures import pool, pool_levels
 from include.skufleet.fleet.report.reasons import group_reasons
-from include.skufleet.fleet.report.words import blank_numbers, cut, duration, number, percent, signed, text
+from include.skufleet.fleet.report.words import (
+    blank_numbers,
+    cut,
+    duration,
+    number,
+    percent,
+    say_late_rows,
+    signed,
+    text,
+)
+from include.skufleet.fleet.scores import Scorecard
 
 MOST_REASONS = 5
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
@@ -26,6 +36,10 @@ def render_markdown(data: ReportData) -> str:
         parts.append(f"**Chunks lost: {len(data.lost_chunks)}** ({escape(cut(', '.join(data.lost_chunks), 200))})")
     if data.unpooled:
         parts.append("**The stage `departments` failed**: each SKU was trained on its own")
+    if data.own_scorecard:
+        parts.append(_write_scorecard(data.own_scorecard))
+    if data.late_rows:
+        parts.append(say_late_rows(data.late_rows, data.as_of))
     if data.rejected_drops:
         drops = [f"- {escape(cut(key))}: {escape(cut(reason, 200))}" for key, reason in data.rejected_drops.items()]
         parts.append("\n".join(["**Drops rejected**", "", *_cap(drops)]))
@@ -66,6 +80,18 @@ def _write_headline(data: ReportData) -> str:
         ("time", duration(data.seconds)),
     ]
     return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _write_scorecard(card: Scorecard) -> str:
+    """What the forecasts turned out to be worth, in a line."""
+    score, covered = card.fleet, ""
+    if score.coverage:
+        level = min(score.coverage)
+        covered = f", {level}% interval covered {percent(score.coverage[level])}"
+    return (
+        f"**Scorecard**: on {card.known} of {card.horizon} {card.periods} since then WAPE {percent(score.wape)} "
+        f"(seasonal naive {percent(score.baseline_wape)}), bias {signed(score.bias)}{covered}"
+    )
 
 
 def _count_stockouts(data: ReportData) -> str:

@@ -24,6 +24,7 @@ from include.skufleet.fleet.report.figures import (
 from include.skufleet.fleet.report.pick import rank_skus
 from include.skufleet.fleet.report.plots import draw_coverage, draw_strip, draw_strip_axis, scale_strips
 from include.skufleet.fleet.report.reasons import group_bad_rows, group_reasons
+from include.skufleet.fleet.report.scorecards import describe_scorecards
 from include.skufleet.fleet.report.series import make_figures
 from include.skufleet.fleet.report.templates import load_template
 from include.skufleet.fleet.report.why import make_explanations
@@ -56,6 +57,7 @@ def render_html(data: ReportData) -> str:
         figures=make_figures(data),
         explanations=make_explanations(data),
         levels=find_levels(data.forecast.columns),
+        scorecard=describe_scorecards(data.scorecards, data.own_scorecard),
         unserved={
             name: _describe_outcome(data.results, name) for name in ("failed", "quarantined", "fallback", "skipped")
         },

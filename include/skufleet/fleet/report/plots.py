@@ -49,7 +49,7 @@ def draw_series(plot: SeriesPlot, description: str) -> str:
         return ""
     start, end = min(dates), max(max(dates), min(dates) + pd.Timedelta(days=plot.days))
     ticks = pick_ticks(max(top, 1.0))
-    canvas = _Canvas(start, end, ticks[-1], plot.days)
+    canvas = Canvas(start, end, ticks[-1], plot.days)
     parts = [canvas.draw_grid(ticks)]
     if len(plot.forecast):
         parts.append(canvas.draw_band(plot.forecast.index[0], "forecast"))
@@ -72,7 +72,7 @@ def draw_frame(kind: str, width: int, height: int, label: str, parts: list[str])
 
 
 @dataclass(frozen=True)
-class _Canvas:
+class Canvas:
     """Turns dates and units into coordinates, and these into SVG."""
 
     start: pd.Timestamp
@@ -81,16 +81,20 @@ class _Canvas:
     days: int
 
     def x(self, when: pd.Timestamp) -> float:
+        """Where a date is."""
         share = (when - self.start) / (self.end - self.start)
         return LEFT + float(share) * (WIDTH - LEFT - RIGHT)
 
     def y(self, units: float) -> float:
+        """Where a number of units is."""
         return HEIGHT - BOTTOM - units / self.top * (HEIGHT - TOP - BOTTOM)
 
     def place(self, when: pd.Timestamp, units: float) -> str:
+        """Both, for a path."""
         return f"{self.x(when):.1f} {self.y(units):.1f}"
 
     def draw_grid(self, ticks: list[float]) -> str:
+        """Lines at the ticks, and months below."""
         lines = [
             f'<path class="grid" d="M{LEFT} {self.y(tick):.1f}H{WIDTH - RIGHT}"/>'
             f'<text x="{LEFT - 6}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{write_tick(tick)}</text>'
@@ -110,6 +114,7 @@ class _Canvas:
         return "".join(lines)
 
     def draw_band(self, start: pd.Timestamp, name: str) -> str:
+        """The time of the forecast, shaded."""
         # Half a period before the first forecast, so that the line's first point stands inside.
         left = self.x(start - pd.Timedelta(days=self.days / 2))
         height = HEIGHT - TOP - BOTTOM
@@ -131,6 +136,7 @@ class _Canvas:
         return f'<path class="range {kind}-range" d="M{"L".join(above + below[::-1])}Z"/>'
 
     def draw_cutoff(self, cutoff: pd.Timestamp, name: str) -> str:
+        """The line from which on a backtest window was unknown."""
         place = self.x(cutoff + pd.Timedelta(days=self.days / 2))
         label = f'<text class="where back-name" x="{place + 4:.1f}" y="{TOP - 4}">{name}</text>' if name else ""
         return f'<path class="cutoff" d="M{place:.1f} {TOP}V{HEIGHT - BOTTOM}"/>{label}'

@@ -26,7 +26,16 @@ def load_template(folder: Path, name: str) -> Template:
         lstrip_blocks=True,
         finalize=lambda value: words.text(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
-    filters = (words.cut, words.percent, words.signed, words.number, words.ratio, words.duration, words.blank_numbers)
+    filters = (
+        words.cut,
+        words.percent,
+        words.signed,
+        words.number,
+        words.ratio,
+        words.duration,
+        words.blank_numbers,
+        words.say_late_rows,
+    )
     environment.filters.update({function.__name__: function for function in filters})
     # Drawings are made by us and hold no text from outside.
     environment.filters["drawing"] = Markup

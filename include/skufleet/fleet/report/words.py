@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -103,6 +104,17 @@ def blank_numbers(reason: str) -> str:
     'wape # is above # (+#%)'
     """
     return _NUMBER.sub("#", reason)
+
+
+def say_late_rows(rows: int, as_of: date) -> str:
+    """How many rows a run of the past left out because they came later.
+
+    >>> say_late_rows(2, date(2026, 3, 1))
+    '2 rows of days up to 2026-03-01 were delivered later: they were not known then, and are left out.'
+    """
+    what, were = ("row", "was") if rows == 1 else ("rows", "were")
+    known = "it was not known then, and is" if rows == 1 else "they were not known then, and are"
+    return f"{rows:,} {what} of days up to {as_of} {were} delivered later: {known} left out."
 
 
 def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:

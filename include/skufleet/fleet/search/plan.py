@@ -16,6 +16,7 @@ from include.skufleet.errors import PlanError
 from include.skufleet.fleet.chunk_data import load_skus
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.departments import fit_departments, list_cutoffs, put_priors
+from include.skufleet.fleet.known_then import limit_to_known, parse_known
 from include.skufleet.fleet.search.judge import SearchMetric
 from include.skufleet.fleet.search.planned import Piece, SearchPlan
 from include.skufleet.fleet.search.run import SearchRun
@@ -50,6 +51,7 @@ def plan_search(
         PlanError: the space holds nothing to try, or no SKU can be tried on.
     """
     configurations = draw_configurations(catalogue, search)
+    ingested = limit_to_known(clients, catalogue, run, ingested)
     selection = find_skus(clients, catalogue, run, ingested)
     sampler = _Sampler(clients, catalogue, run, ingested, search, selection)
     sampler.fill()
@@ -149,7 +151,11 @@ class _Sampler:
     def _name_strata(self) -> dict[str, str]:
         planned = self.selection.planned
         demand = read_demand(
-            self.clients.store, self.catalogue, version=self.ingested["table_version"], as_of=self.run.as_of
+            self.clients.store,
+            self.catalogue,
+            version=self.ingested["table_version"],
+            as_of=self.run.as_of,
+            known=parse_known(self.ingested),
         )
         departments = {item.sku: str(self.selection.describe(item.sku)["department"]) for item in planned}
         # Days that are not written count as days without a sale only where the file says that they are.
