@@ -16,6 +16,7 @@ import psutil
 from include.skufleet.cli.airflow_api import FINISHED, AirflowApi
 from include.skufleet.config import Catalogue, Settings, find_catalogue
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.forecast import list_forecasts
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore, open_store
 from include.skufleet.registry.client import Registry
@@ -172,7 +173,7 @@ class Finished:
 
     @cached_property
     def forecasts(self) -> pd.DataFrame:
-        keys = [item.key for item in self.shop.store.list(f"{self.run.forecast_folder}/")]
+        keys = list_forecasts(self.shop.store, self.run)
         return pd.concat([self.shop.store.get_frame(key) for key in keys], ignore_index=True)
 
     def states(self) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ import pytest
 from include.skufleet.cli.airflow_api import FINISHED, AirflowApi
 from include.skufleet.config import Settings
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.forecast import list_forecasts
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.scores import Scorecard, list_scorecards
 from include.skufleet.lake.store import open_store
@@ -132,7 +133,7 @@ def test_each_version_bears_its_date_and_each_date_its_forecasts(done: Backfille
                 if (item.name, item.version) == (row["registered_name"], row["version"])
             )
             assert version.as_of == day.isoformat()
-        keys = [item.key for item in done.clients.store.list(f"{done.keys(day).forecast_folder}/")]
+        keys = list_forecasts(done.clients.store, done.keys(day))
         forecasts = pd.concat([done.clients.store.get_frame(key) for key in keys])
         assert forecasts["date"].min() == pd.Timestamp(day + timedelta(days=1))
         assert len(forecasts) == len(SKUS) * 28

@@ -18,7 +18,7 @@ from include.skufleet.fleet.chunk_data import load_part
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.components import EMPTY, choose_explanations, explain
 from include.skufleet.fleet.report.pick import rank_to_explain
-from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.run import Run, RunKeys
 from include.skufleet.fleet.serving import (
     Serving,
     forecast_columns,
@@ -29,6 +29,7 @@ from include.skufleet.fleet.serving import (
     serve_production,
 )
 from include.skufleet.lake.publishing import update_published
+from include.skufleet.lake.store import ObjectStore
 
 
 def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def forecast_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, 
     plan = clients.store.get_json(run.plan_key)
     results = clients.store.get_frame(run.results_key)
     release = clients.store.get_frame(run.release_key)
-    work = _Forecasting(clients, catalogue, run, serving=choose_versions(run, results, release))
+    work = _Forecasting(clients, catalogue, run, plan["edition"], choose_versions(run, results, release))
     keys = [work.complete_chunk(chunk["chunk"], chunk["skus"]) for chunk in plan["chunks"]]
     work.explain(plan["chunks"], rank_to_explain(results))
     published = _publish(clients, catalogue, run, plan, keys)
@@ -82,6 +83,7 @@ class _Forecasting:
         clients: the services.
         catalogue: the catalogue's settings.
         run: the run.
+        edition: of the run's plan.
         serving: SKU -> the version that answers for it.
         served: how many series each kind of version serves.
     """
@@ -89,18 +91,20 @@ class _Forecasting:
     clients: Clients
     catalogue: Catalogue
     run: Run
+    edition: str
     serving: Mapping[str, Serving]
     served: Counter[str] = field(default_factory=lambda: Counter({"production": 0, "archived": 0, "fallback": 0}))
 
     def complete_chunk(self, chunk: str, skus: Sequence[str]) -> str:
-        """See that the chunk's object has the answers of the versions that serve; its key."""
-        store, key = self.clients.store, self.run.forecast_key(chunk)
-        made = store.get_frame(key) if store.exists(key) else None
+        """Write the chunk's answers, with those of the versions that serve in place of others; the object's key."""
+        store, key = self.clients.store, self.run.forecast_key(self.edition, chunk)
+        own = f"{self.run.chunk_folder(chunk)}/forecast.parquet"
+        made = store.get_frame(own) if store.exists(own) else None
         frame = join_forecasts([], self.catalogue) if made is None else made[made["sku"].isin(skus)]
         wrong = list(skus) if made is None else self._find_wrong(frame)
-        if made is None or wrong or len(frame) < len(made):
+        if wrong:
             frame = join_forecasts([frame[~frame["sku"].isin(wrong)], *self._answer(chunk, wrong)], self.catalogue)
-            store.put_frame(key, frame)
+        store.put_frame(key, frame)
         self.served.update(frame.drop_duplicates(["sku", "store"])["served_by"])
         return key
 
@@ -162,13 +166,23 @@ class _Forecasting:
 def _publish(clients: Clients, catalogue: Catalogue, run: Run, plan: Mapping[str, Any], keys: list[str]) -> bool:
     """Move the pointer to these forecasts, unless it points to a later ``as_of``; whether it was moved."""
     as_of = run.as_of.isoformat()
+    every = list(keys)
 
     def add_others(current: Any | None) -> dict[str, Any]:
         others = _take_over_others(clients, run, plan, current["keys"], catalogue) if current is not None else []
         content = {"run_id": run.run_id, "as_of": as_of, "horizon": catalogue.horizon, "release": run.release_key}
-        return content | {"keys": keys + others}
+        every[:] = keys + others
+        return content | {"keys": every}
 
-    return update_published(clients.store, run.forecast_pointer, as_of, add_others)
+    published = update_published(clients.store, run.forecast_pointer, as_of, add_others)
+    clients.store.put_json(run.forecast_list_key, {"edition": plan["edition"], "keys": every})
+    return published
+
+
+def list_forecasts(store: ObjectStore, run: RunKeys) -> list[str]:
+    """The objects that hold a run's forecasts, published or not; none before they are complete."""
+    listed = store.find_json(run.forecast_list_key)
+    return [] if listed is None else list(listed["keys"])
 
 
 def _take_over_others(
@@ -189,6 +203,6 @@ def _take_over_others(
         others = [frame[frame["sku"].isin(unchanged)] for frame in others]
     if not any(len(frame) for frame in others):
         return []
-    key = f"{run.forecast_folder}/part-others.parquet"
+    key = run.forecast_key(plan["edition"], "others")
     clients.store.put_frame(key, pd.concat(others, ignore_index=True).reindex(columns=forecast_columns(catalogue)))
     return [key]

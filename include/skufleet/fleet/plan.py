@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -168,6 +170,7 @@ def _describe(
 ) -> dict[str, Any]:
     """The plan as JSON: everything that later tasks and the report need to reconcile the run."""
     planned = sum(len(chunk.skus) for chunk in chunks)
+    described = [_describe_chunk(chunk) for chunk in chunks]
     return {
         "run_id": run.run_id,
         "as_of": run.as_of.isoformat(),
@@ -183,8 +186,15 @@ def _describe(
             "chunks": len(chunks),
         },
         "balance": balance(chunks),
-        "chunks": [_describe_chunk(chunk) for chunk in chunks],
+        "edition": _name_edition([chunk["skus"] for chunk in described], ingested),
+        "chunks": described,
     }
+
+
+def _name_edition(skus: Sequence[Sequence[str]], ingested: Mapping[str, Any]) -> str:
+    """Tells one plan of a run from another: by who gets which SKUs, and of which data."""
+    named = json.dumps([skus, dict(ingested)], sort_keys=True)
+    return hashlib.sha256(named.encode()).hexdigest()[:12]
 
 
 def _describe_chunk(chunk: Chunk) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         decisions=decisions,
         backtest=_of_skus(clients, [f"{run.chunk_folder(name)}/backtest.parquet" for name in shown_chunks], shown),
         actuals=_recent_actuals(clients, catalogue, run, ingested, picked),
-        forecast=_of_skus(clients, [f"{run.forecast_folder}/part-{name}.parquet" for name in shown_chunks], shown),
+        forecast=_of_skus(clients, [run.forecast_key(plan["edition"], name) for name in shown_chunks], shown),
         components=components,
         stockouts=_of_skus(clients, [f"{run.chunk_folder(name)}/stockouts.parquet" for name in chunks], None),
         quarantine=_of_skus(clients, [f"{run.chunk_folder(name)}/quarantine.parquet" for name in chunks], None),

@@ -150,7 +150,7 @@ class _ChunkWork:
         masked = list_stockouts(self.data.panels[sku] for sku in trained if sku in self.data.panels)
         store.put_frame(f"{folder}/stockouts.parquet", masked)
         store.put_frame(f"{folder}/inputs.parquet", self._list_questions(results))
-        store.put_frame(self.run.forecast_key(self.chunk), forecasts)
+        store.put_frame(f"{folder}/forecast.parquet", forecasts)
         store.put_frame(f"{folder}/results.parquet", results)
         return results
 

@@ -125,9 +125,17 @@ class RunKeys:
         """What the forecasts of past dates turned out to be worth, a folder per date."""
         return f"scorecards/{self.catalogue}/"
 
-    def forecast_key(self, chunk: str) -> str:
-        """The forecasts of one chunk's SKUs."""
-        return f"{self.forecast_folder}/part-{chunk}.parquet"
+    @property
+    def forecast_list_key(self) -> str:
+        """Names the objects that hold the run's forecasts; written once all of them are there."""
+        return f"{self.forecast_folder}/list.json"
+
+    def forecast_key(self, edition: str, chunk: str) -> str:
+        """The forecasts of one chunk's SKUs, as a plan of that edition cuts the chunks.
+
+        A run that is cleared and planned anew may cut them otherwise: what is published meanwhile must stay whole.
+        """
+        return f"{self.forecast_folder}/{edition}/part-{chunk}.parquet"
 
     def chunk_folder(self, chunk: str) -> str:
         """The prefix of what one chunk reads (its manifest) and writes."""

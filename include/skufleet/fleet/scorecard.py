@@ -19,6 +19,7 @@ import pandas as pd
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.clients import Clients
+from include.skufleet.fleet.forecast import list_forecasts
 from include.skufleet.fleet.known_then import parse_known
 from include.skufleet.fleet.layout import Layout
 from include.skufleet.fleet.report.figures import divide
@@ -210,7 +211,7 @@ class _Then:
 
 def _read_forecasts(store: ObjectStore, run: Run, results: pd.DataFrame) -> pd.DataFrame:
     """The forecasts of the SKUs that the run was about; what it took over of others is of another date."""
-    keys = [item.key for item in store.list(f"{run.forecast_folder}/part-")]
+    keys = list_forecasts(store, run)
     frames = [store.parse_frame(key, data) for key, data in zip(keys, store.get_many(keys), strict=True)]
     if not frames:
         return pd.DataFrame({name: [] for name in _KEYS})

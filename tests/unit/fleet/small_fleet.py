@@ -18,7 +18,7 @@ import pandas as pd
 from include.skufleet.config import Catalogue, Settings
 from include.skufleet.fleet.clients import Clients, artifact_key
 from include.skufleet.fleet.departments import write_departments
-from include.skufleet.fleet.forecast import forecast_run
+from include.skufleet.fleet.forecast import forecast_run, list_forecasts
 from include.skufleet.fleet.plan import plan_run
 from include.skufleet.fleet.promote import promote_run
 from include.skufleet.fleet.publish_report import publish_report
@@ -148,7 +148,7 @@ class SmallFleet:
         return {str(row["sku"]): row for row in frame.to_dict("records")}
 
     def forecasts(self, run: Run) -> pd.DataFrame:
-        keys = [item.key for item in self.store.list(f"{run.forecast_folder}/")]
+        keys = list_forecasts(self.store, run)
         return pd.concat([self.store.get_frame(key) for key in keys], ignore_index=True)
 
     def published(self) -> pd.DataFrame:

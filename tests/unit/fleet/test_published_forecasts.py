@@ -8,6 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from include.skufleet.fleet.forecast import list_forecasts
 from tests.unit.fleet.small_fleet import DAYS, END, HORIZON, SmallFleet, weekly
 
 ORDER = ["sku", "store", "date"]
@@ -77,9 +78,9 @@ def test_forecasts_have_the_bounds_of_the_catalogues_levels(fleet: SmallFleet) -
 def test_bounds_that_older_forecasts_lack_are_unknown_when_they_are_taken_over(fleet: SmallFleet) -> None:
     serve(fleet)
     run = fleet.runs[-1]
-    for item in fleet.store.list(f"{run.forecast_folder}/"):
-        old = fleet.store.get_frame(item.key)
-        fleet.store.put_frame(item.key, old[[name for name in old if not name.startswith(("lower_", "upper_"))]])
+    for key in list_forecasts(fleet.store, run):
+        old = fleet.store.get_frame(key)
+        fleet.store.put_frame(key, old[[name for name in old if not name.startswith(("lower_", "upper_"))]])
     before = of(fleet.published(), "A", "C")
     serve(fleet, skus=("B",))
     after = of(fleet.published(), "A", "C")
@@ -132,7 +133,7 @@ def test_a_model_that_cannot_be_used_leaves_its_series_to_the_fallback(
         before = fleet.store.get(item.key)
         fleet.store.put(item.key, spoil(before))
     for chunk in fleet.store.get_json(run.plan_key)["chunks"]:
-        fleet.store.delete(run.forecast_key(chunk["chunk"]))
+        fleet.store.delete(f"{run.chunk_folder(chunk['chunk'])}/forecast.parquet")
     answer = fleet.forecast(run)
     assert answer["served_by"] == {"production": 2, "archived": 0, "fallback": 1}
     assert set(of(fleet.published(), "B")["served_by"]) == {"fallback"}
