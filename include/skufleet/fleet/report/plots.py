@@ -95,11 +95,27 @@ class Canvas:
 
     def draw_grid(self, ticks: list[float]) -> str:
         """Lines at the ticks, and months below."""
-        lines = [
+        return self.draw_levels(ticks) + self._draw_months()
+
+    def draw_levels(self, ticks: list[float]) -> str:
+        """Lines at the ticks."""
+        return "".join(
             f'<path class="grid" d="M{LEFT} {self.y(tick):.1f}H{WIDTH - RIGHT}"/>'
             f'<text x="{LEFT - 6}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{write_tick(tick)}</text>'
             for tick in ticks
-        ]
+        )
+
+    def draw_dates(self, dates: Sequence[pd.Timestamp], most: int = 7) -> str:
+        """Ticks at dates, some of them named: evenly spread from the first one on."""
+        parts = [f'<path class="tick" d="M{self.x(when):.1f} {HEIGHT - BOTTOM}v5"/>' for when in dates]
+        for when in dates[:: max(1, math.ceil(len(dates) / most))]:
+            place, name = self.x(when), f"{when.day} {when:%b ’%y}"
+            anchor = "start" if place < LEFT + 30 else "end" if place > WIDTH - RIGHT - 30 else "middle"
+            parts.append(f'<text x="{place:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{name}</text>')
+        return "".join(parts)
+
+    def _draw_months(self) -> str:
+        lines = []
         months = list(pd.date_range(self.start, self.end, freq="MS", normalize=True))
         step = max(1, math.ceil(len(months) / 7))
         free = 0.0

@@ -66,7 +66,8 @@ def draw_scorecards(cards: Sequence[Scorecard]) -> str:
         f'<text class="fore-name" x="{WIDTH - RIGHT - 110}" y="{TOP - 4}" text-anchor="end">models</text>'
         f'<text x="{WIDTH - RIGHT}" y="{TOP - 4}" text-anchor="end">dashed: seasonal naive</text>'
     )
-    parts = [canvas.draw_grid(ticks), names, canvas.draw_line(naive, "base"), canvas.draw_line(models, "fore")]
+    axes = canvas.draw_levels(ticks) + canvas.draw_dates(list(dates))
+    parts = [axes, names, canvas.draw_line(naive, "base"), canvas.draw_line(models, "fore")]
     return draw_frame("series", WIDTH, HEIGHT, _say(cards), parts)
 
 
