@@ -77,7 +77,7 @@ class Arena:
 
 
 @contextmanager
-def open_arena(seed: int, skus: int = 240) -> Iterator[Arena]:
+def open_arena(seed: int, skus: int = 120) -> Iterator[Arena]:
     """A new platform, with a catalogue landed and retrained once; nothing of it stays."""
     with tempfile.TemporaryDirectory(prefix="skufleet-chaos-") as folder:
         port, state = find_free_ports(1)[0], Path(folder) / "local"

@@ -175,6 +175,8 @@ def _publish(clients: Clients, catalogue: Catalogue, run: Run, plan: Mapping[str
         return content | {"keys": every}
 
     published = update_published(clients.store, run.forecast_pointer, as_of, add_others)
+    if not published:  # a run of the past that is done again: what it need not make anew is in its own list
+        every[:] = keys + _take_over_others(clients, run, plan, list_forecasts(clients.store, run), catalogue)
     clients.store.put_json(run.forecast_list_key, {"edition": plan["edition"], "keys": every})
     return published
 

@@ -43,7 +43,7 @@ def api_server_away_for_60_s(drill: Drill) -> None:
 
 def mlflow_killed_while_it_registers(drill: Drill) -> None:
     """MLflow's server dies with registrations in hand, and is back 30 s later."""
-    with RegistryGate(drill.arena.settings, drill.chance.randint(0, 150)) as gate:
+    with RegistryGate(drill.arena.settings, drill.chance.randint(0, 60)) as gate:
         drill.start()
         gate.wait()
         drill.arena.kill("mlflow")

@@ -21,7 +21,7 @@ def chunk_killed(drill: Drill) -> None:
 
 def chunk_killed_while_it_registers(drill: Drill) -> None:
     """A chunk's process is killed while MLflow has its requests in hand, which are then carried out for nobody."""
-    with RegistryGate(drill.arena.settings, drill.chance.randint(0, 150)) as gate:
+    with RegistryGate(drill.arena.settings, drill.chance.randint(0, 60)) as gate:
         drill.start()
         gate.wait()
         drill.kill_task("retrain")
