@@ -55,7 +55,7 @@ def score_run(
     history = _Then.read(clients, catalogue, run, plan["ingested"])
     if history is None or results.empty:
         return None
-    compared = history.compare(_read_forecasts(clients.store, run, results))
+    compared = history.compare(_read_forecasts(clients.store, run, plan, results))
     if compared.sums.empty:
         return None
     named = compared.sums.merge(results[["sku", "department"]], on="sku", how="left")
@@ -208,14 +208,19 @@ class _Then:
         return layout.build(rows[rows["units"].between(0, self.catalogue.validation.max_units)])
 
 
-def _read_forecasts(store: ObjectStore, run: Run, results: pd.DataFrame) -> pd.DataFrame:
-    """The forecasts of the SKUs that the run was about; what it took over of others is of another date."""
-    keys = [item.key for item in store.list(f"{run.forecast_folder}/part-")]
+def _read_forecasts(store: ObjectStore, run: Run, plan: Mapping[str, Any], results: pd.DataFrame) -> pd.DataFrame:
+    """The forecasts of the SKUs that the run was about; what it took over of others is of another date.
+
+    An earlier plan of the same run may have left objects of other chunks: those of this plan come first.
+    """
+    planned = [run.forecast_key(chunk["chunk"]) for chunk in plan["chunks"]]
+    present = [item.key for item in store.list(f"{run.forecast_folder}/part-")]
+    keys = sorted(present, key=lambda key: (key not in planned, key))
     frames = [store.parse_frame(key, data) for key, data in zip(keys, store.get_many(keys), strict=True)]
     if not frames:
         return pd.DataFrame({name: [] for name in _KEYS})
     found = pd.concat(frames, ignore_index=True)
-    return found[found["sku"].isin(results["sku"])]
+    return found[found["sku"].isin(results["sku"])].drop_duplicates(_KEYS)
 
 
 def _list_actuals(panel: Panel) -> pd.DataFrame:

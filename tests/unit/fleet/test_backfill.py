@@ -240,3 +240,15 @@ def test_the_weeks_of_a_scorecard_are_those_that_were_not_over_then() -> None:
     assert (card.known, card.horizon, card.fleet.actuals, card.fleet.units) == (2, 2, 2, sold)
     assert card.fleet.wape == card.fleet.baseline_wape  # too young for a model: the fallback is the seasonal naive
     assert "on 2 of 2 weeks since then" in summary["markdown"]
+
+
+def test_a_run_that_is_done_again_counts_no_forecast_twice() -> None:
+    """Airflow clears the run: its second plan has nothing new to train, and takes its own forecasts over."""
+    fleet = SmallFleet.open()
+    fleet.deliver(weekly("A"))
+    run = fleet.new_run(as_of=PAST)
+    first = fleet.do_all(run)["scorecard"]
+    again = fleet.do_all(run)["scorecard"]
+    assert fleet.results(run)["A"]["outcome"] == "skipped"
+    assert again == first
+    assert first["fleet"]["actuals"] == 7
