@@ -187,7 +187,7 @@ class _Then:
         skus = sorted(map(str, forecasts["sku"].unique()))
         before = self._read(bucket, skus, self.then, self.known)
         after = self._read(bucket, skus, self.now, None)
-        actuals = [_list_actuals(panel) for panel in after.values()]
+        actuals = [_list_actuals(panel, forecasts["date"].min()) for panel in after.values()]
         naive = [_list_naive(panel) for panel in before.values()]
         if not actuals or not naive:
             return pd.DataFrame()
@@ -223,9 +223,9 @@ def _read_forecasts(store: ObjectStore, run: Run, plan: Mapping[str, Any], resul
     return found[found["sku"].isin(results["sku"])].drop_duplicates(_KEYS)
 
 
-def _list_actuals(panel: Panel) -> pd.DataFrame:
-    """``sku, store, date, units`` of the known periods."""
-    store, period = np.nonzero(~np.isnan(panel.units))
+def _list_actuals(panel: Panel, first: pd.Timestamp) -> pd.DataFrame:
+    """``sku, store, date, units`` of the known periods from one on."""
+    store, period = np.nonzero(~np.isnan(panel.units) & (panel.dates >= first.to_datetime64()))
     return _to_frame(panel, store, panel.dates[period], {"units": panel.units[store, period]})
 
 
