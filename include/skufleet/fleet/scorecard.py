@@ -188,7 +188,7 @@ class _Then:
         skus = sorted(map(str, forecasts["sku"].unique()))
         before = self._read(bucket, skus, self.then, self.known)
         after = self._read(bucket, skus, self.now, None)
-        actuals = [_list_actuals(panel) for panel in after.values()]
+        actuals = [_list_actuals(panel, forecasts["date"].min()) for panel in after.values()]
         naive = [_list_naive(panel) for panel in before.values()]
         if not actuals or not naive:
             return pd.DataFrame()
@@ -219,9 +219,9 @@ def _read_forecasts(store: ObjectStore, run: Run, results: pd.DataFrame) -> pd.D
     return found[found["sku"].isin(results["sku"])]
 
 
-def _list_actuals(panel: Panel) -> pd.DataFrame:
-    """``sku, store, date, units`` of the known periods."""
-    store, period = np.nonzero(~np.isnan(panel.units))
+def _list_actuals(panel: Panel, first: pd.Timestamp) -> pd.DataFrame:
+    """``sku, store, date, units`` of the known periods from one on."""
+    store, period = np.nonzero(~np.isnan(panel.units) & (panel.dates >= first.to_datetime64()))
     return _to_frame(panel, store, panel.dates[period], {"units": panel.units[store, period]})
 
 
