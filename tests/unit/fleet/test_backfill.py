@@ -184,6 +184,15 @@ def test_what_serves_today_is_left_as_it_is(story: Story) -> None:
     assert set(story.first.forecasts["served_by"]) == {"archived"}
 
 
+def test_a_version_of_a_later_date_is_neither_tried_nor_beaten(story: Story) -> None:
+    """Its recipe was chosen by days that the run must not know."""
+    past = story.fleet.results(story.fleet.runs[1])
+    assert {row["champion_version"] for row in past.values()} == {0}
+    assert past["A"]["gate"] == "passed"
+    decisions = story.fleet.store.get_frame(story.fleet.runs[1].decisions_key)
+    assert set(decisions["rule"] if "rule" in decisions else []) == {"newer"}
+
+
 def test_a_run_of_today_sees_every_delivery_and_reads_no_table_to_plan(story: Story) -> None:
     plan = story.fleet.store.get_json(story.fleet.runs[2].plan_key)
     assert plan["ingested"]["known"] == {"history": plan["ingested"]["known"]["history"], "prices": None}
