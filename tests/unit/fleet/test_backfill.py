@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import mlflow
@@ -193,17 +193,18 @@ def test_a_version_of_a_later_date_is_neither_tried_nor_beaten(story: Story) -> 
     assert set(decisions["rule"]) == {"newer"}
 
 
-def test_a_run_of_today_sees_every_delivery_and_reads_no_table_to_plan(story: Story) -> None:
-    plan = story.fleet.store.get_json(story.fleet.runs[2].plan_key)
-    assert plan["ingested"]["known"] == {"history": plan["ingested"]["known"]["history"], "prices": None}
-    fleet = SmallFleet.open(**SETTINGS | {"known_from": "date"})
+def test_a_run_of_today_sees_every_delivery_and_reads_no_table_to_plan() -> None:
+    fleet = SmallFleet.open(**SETTINGS)
     fleet.list_skus(DEPARTMENTS)
     fleet.deliver(history())
-    run = fleet.new_run()
+    fleet.ingest()
+    fleet.deliver(same("LATE", 5), "late.csv")
+    run = fleet.new_run(as_of=datetime.now(UTC).date())
     fleet.plan(run)
-    ingested = fleet.store.get_json(run.plan_key)["ingested"]
-    assert ingested["known"] == {"history": None, "prices": None}
-    assert "newest" not in ingested
+    plan = fleet.store.get_json(run.plan_key)
+    assert plan["ingested"]["known"] == {"history": None, "prices": None}
+    assert "newest" not in plan["ingested"]
+    assert plan["counts"]["planned"] == 4
     assert not fleet.store.exists(run.known_series_key)
 
 
