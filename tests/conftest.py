@@ -1,10 +1,15 @@
-"""Settings that every test needs before Airflow, MLflow or numpy are imported: a throwaway home, no telemetry."""
+"""Settings that every test needs before Airflow, MLflow or numpy are imported: a throwaway home, no telemetry.
+
+And no deadlines for hypothesis: how fast a test is depends on what else the machine does.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 _HOME = Path(tempfile.mkdtemp(prefix="skufleet-tests-"))
@@ -24,3 +29,6 @@ os.environ.update(
     DO_NOT_TRACK="true",
     GX_ANALYTICS_ENABLED="false",
 )
+
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")

@@ -57,7 +57,7 @@ def lake() -> ObjectStore:
     """A bucket with an object and a table, which no test changes."""
     made = open_bucket(f"bucket-{uuid.uuid4().hex[:12]}")
     made.put("k/one", b"x" * 1000)
-    ensure_table(made, "table", SCHEMA, 2)
+    ensure_table(made, "table", SCHEMA, 2, backlog=0)
     return made
 
 
@@ -128,7 +128,7 @@ def test_one_bad_answer_is_not_noticed(lake: ObjectStore, s3: dict[str, str], fa
 def test_a_commit_whose_answer_is_lost_is_not_made_again_and_the_next_try_sees_it(
     store: ObjectStore, s3: dict[str, str]
 ) -> None:
-    ensure_table(store, "table", SCHEMA, 2)
+    ensure_table(store, "table", SCHEMA, 2, backlog=0)
     with faulty_s3(s3, "lost", "PUT .*_delta_log") as proxy:
         through = open_table(hasty(proxy, store.bucket), "table")
         with pytest.raises(ServiceUnavailableError):
