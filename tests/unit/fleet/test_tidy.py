@@ -87,7 +87,8 @@ def test_a_run_that_is_in_force_is_kept_whatever_its_age(fleet: SmallFleet) -> N
     run_and_tidy(fleet)
     first = fleet.runs[0]
     for _ in range(4):
-        fleet.plan(fleet.new_run(force=True))
+        fleet.plan(run := fleet.new_run(force=True))
+        fleet.store.put_json(run.summary_key, {})
     summary = tidy_run(fleet.clients, fleet.catalogue, first)
     assert summary["runs_pruned"] == 1
     assert first.key in folders_of(fleet, "runs")
