@@ -11,8 +11,9 @@ and beside it `tidy`, which deletes old versions and runs.
 **Backfill**: `airflow backfill create --dag-id retrain_<catalogue> --from-date A --to-date B --max-active-runs 1` makes
 a run at each time of the schedule (without one at each midnight UTC, for weeks each Monday's), from A to B. Each knows
 only what was delivered by the end of its date, registers its versions with it, and moves nothing that serves today; its
-report says what its forecasts were worth. `--reprocess-behavior failed` repeats what failed; `completed` keeps models
-and versions, and makes promotion, forecasts and scorecard anew. For other steps than the schedule's: `make backfill`.
+report says what its forecasts were worth. `--reprocess-behavior failed` repeats what failed, `completed` all of it: a
+SKU whose data are as they were keeps its model and version, the others are trained anew; promotion, forecasts and
+scorecard are made again. For other steps than the schedule's: `make backfill`.
 
 **Params**: `as_of` (nothing later is read), `skus` (codes or patterns), `force`, `dry_run` (ingest, plan, report only).
 

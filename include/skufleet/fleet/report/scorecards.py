@@ -63,8 +63,8 @@ def draw_scorecards(cards: Sequence[Scorecard]) -> str:
     canvas = Canvas(dates[0], max(dates[-1], dates[0] + pd.Timedelta(days=1)), ticks[-1], days)
     names = (
         f'<text x="{LEFT}" y="{TOP - 4}">WAPE, %</text>'
-        f'<text class="fore-name" x="{WIDTH - RIGHT - 110}" y="{TOP - 4}" text-anchor="end">models</text>'
-        f'<text x="{WIDTH - RIGHT}" y="{TOP - 4}" text-anchor="end">dashed: seasonal naive</text>'
+        f'<text x="{WIDTH - RIGHT}" y="{TOP - 4}" text-anchor="end">'
+        '<tspan class="fore-name">solid: models</tspan>, dashed: seasonal naive</text>'
     )
     axes = canvas.draw_levels(ticks) + canvas.draw_dates(list(dates))
     parts = [axes, names, canvas.draw_line(naive, "base"), canvas.draw_line(models, "fore")]
