@@ -126,6 +126,7 @@ class Fleet(Model):
         max_age: days after which a SKU is trained again although nothing is new.
         keep_versions: days for which a superseded version of the history can still be read.
         retry_seconds: how long a task that failed waits before its first retry; twice as long before the next.
+        sku_seconds: what trains for longer hangs: its process is ended, and a SKU that hangs twice is quarantined.
     """
 
     buckets: Annotated[int, Field(ge=1, le=1024)] = 16
@@ -135,6 +136,7 @@ class Fleet(Model):
     max_age: Annotated[int, Field(ge=0)] = 28
     keep_versions: Annotated[int, Field(ge=1)] = 7
     retry_seconds: Annotated[int, Field(ge=1, le=3600)] = 15
+    sku_seconds: Annotated[int, Field(ge=1, le=3600)] = 600
 
 
 class Retention(Model):

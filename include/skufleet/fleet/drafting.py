@@ -1,6 +1,7 @@
 """Draft the SKUs of a chunk, and let none of them take the chunk down for ever.
 
-A first try drafts them in the task's own process, as fast as can be. Once a try has begun and not come to its end,
+A first try drafts them in the task's own process, as fast as can be, and ends with the process where one of them takes
+longer than ``fleet.sku_seconds``. Once a try has begun and not come to its end,
 the next one is careful: it names each SKU before it touches it (``attempts.py``) and trains it in a process of its own
 (``isolation.py``). A SKU over which two processes have died is set aside.
 """
@@ -19,9 +20,7 @@ from include.skufleet.fleet.chunk_data import ChunkData
 from include.skufleet.fleet.isolation import Isolated, WorkerDiedError
 from include.skufleet.fleet.outcomes import SkuOutcome
 from include.skufleet.fleet.train import Draft, draft_sku
-
-PATIENCE_SECONDS = 600.0
-"""A SKU that trains for longer hangs: an ordinary one takes a tenth of a second."""
+from include.skufleet.fleet.watchdog import end_process_after
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +49,20 @@ class Drafting:
         Raises:
             MemoryError: the task's own process has no memory left; the next try finds out whether a SKU is to blame.
         """
+        patience = self.catalogue.fleet.sku_seconds
         if not self.attempt.careful:
-            return [self._draft(sku, None) for sku in skus]
-        with Isolated(PATIENCE_SECONDS) as isolated:
+            return self._draft_quickly(skus, patience)
+        with Isolated(patience) as isolated:
             drafts = [self._draft(sku, isolated) for sku in skus]
         self.attempt.note("")
+        return drafts
+
+    def _draft_quickly(self, skus: Sequence[str], patience: float) -> list[Draft]:
+        drafts = []
+        with end_process_after(patience) as begin_again:
+            for sku in skus:
+                begin_again()
+                drafts.append(self._draft(sku, None))
         return drafts
 
     def _draft(self, sku: str, isolated: Isolated | None) -> Draft:

@@ -6,12 +6,19 @@ A task returns ``{"links": {...}}`` in its small JSON; each link picks its own a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.bases.decorator import task_decorator_factory
+
+from include.skufleet.fleet.watchdog import end_process_after
+
+GRACE = timedelta(minutes=1)
+"""For what Airflow's limit on a task interrupts to come to its end."""
 
 
 class ReturnedLink(BaseOperatorLink):
@@ -63,8 +70,13 @@ class FleetOperator(_PythonDecoratedOperator):
     returned_links: Mapping[str, str] = MappingProxyType({})
 
     def execute(self, context: Any) -> Any:
-        """Run the task and keep the links that it returns for the buttons."""
-        result = super().execute(context)
+        """Run the task and keep the links that it returns for the buttons.
+
+        A process that does not answer Airflow's own limit is ended after ``GRACE`` more.
+        """
+        limit = self.execution_timeout
+        with nullcontext() if limit is None else end_process_after((limit + GRACE).total_seconds()):
+            result = super().execute(context)
         if isinstance(result, dict):
             self.returned_links = result.get("links", {})
         return result

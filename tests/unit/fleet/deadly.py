@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -42,3 +43,10 @@ def draft_or_die(sku: str, *given: Any, **named: Any) -> Draft:
             raise Killed
         kill_itself()
     return draft_sku(sku, *given, **named)
+
+
+def hang_in_native_code() -> None:
+    """Wait for a lock that nobody opens, without letting Python do anything: no signal is answered, no thread runs."""
+    lock = ctypes.create_string_buffer(64)
+    for _ in range(2):
+        ctypes.PyDLL(None).pthread_mutex_lock(lock)
