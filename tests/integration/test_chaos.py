@@ -14,7 +14,13 @@ from tests.chaos.drill import hold_drill
 from tests.chaos.faults import FAULTS
 
 SEED = 5
-SELECTED = ("sku_kills_its_task", "s3_cuts_answers_in_half")
+SELECTED = (
+    "sku_kills_its_task",
+    "s3_cuts_answers_in_half",
+    "postgres_restarted",
+    "chunk_dropped",
+    "planner_cleared_to_fewer_chunks",
+)
 
 
 @pytest.fixture(scope="module")
