@@ -25,6 +25,7 @@ def scheduler_killed_alone(drill: Drill) -> None:
     drill.sleep(0, 2)
     leader = drill.arena.find("airflow-scheduler")
     leader.kill()
+    leader.wait(30)
     drill.note("killed the scheduler, not its tasks")
     drill.arena.up()
 
