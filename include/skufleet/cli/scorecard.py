@@ -57,15 +57,16 @@ def print_scorecards(cards: Sequence[Scorecard], catalogue: str, console: Consol
         console.print(f"{catalogue}: no run of a past date has been made yet; see `make backfill`")
         return
     levels = sorted({level for card in cards for level in card.fleet.coverage})
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in (*COLUMNS, *(f"{level}%" for level in levels)):
-        table.add_column(name, justify="left" if name == "as of" else "right")
+        title = f"{cards[0].periods} known" if name == "known" else name
+        table.add_column(title, justify="left" if name == "as of" else "right", no_wrap=True)
     for card in cards:
         score = card.fleet
         shares = [percent(score.coverage[level]) if level in score.coverage else "–" for level in levels]
         table.add_row(
             card.as_of.isoformat(),
-            f"{card.known} of {card.horizon} {card.periods}",
+            f"{card.known} of {card.horizon}",
             number(score.skus),
             number(score.units),
             percent(score.wape),

@@ -96,7 +96,7 @@ def test_a_date_that_has_a_scorecard_is_run_again_only_if_asked(
 
 
 def show(**options: Any) -> str:
-    console = Console(file=io.StringIO(), width=160, highlight=False)
+    console = Console(file=io.StringIO(), width=80, highlight=False)
     assert show_scorecards("demo", console, **options) == 0
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -107,7 +107,9 @@ def test_the_scorecards_are_a_table_json_and_a_plot(store: ObjectStore, tmp_path
     write(store, 7, 0)
     lines = show(svg=tmp_path / "plot.svg").splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["2026-03-01", "2026-03-08"]
-    assert "7 of 7 days" in lines[1]
+    assert "days known" in lines[0]
+    assert "7 of 7" in lines[1]
+    assert "…" not in "".join(lines), "a terminal of 80 columns shows every figure"
     assert [item["as_of"] for item in json.loads(show(as_json=True))] == ["2026-03-01", "2026-03-08"]
     assert (tmp_path / "plot.svg").read_text(encoding="utf-8").startswith("<svg xmlns=")
 
