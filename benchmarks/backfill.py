@@ -30,7 +30,7 @@ from include.skufleet.config import find_catalogue, read_settings
 from include.skufleet.fleet.report.scorecards import draw_file
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.scores import Scorecard, list_scorecards
-from include.skufleet.lake.store import open_store
+from include.skufleet.lake.connecting import open_store
 
 
 @dataclass(frozen=True)

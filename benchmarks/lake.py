@@ -24,9 +24,10 @@ import pyarrow as pa
 from benchmarks.machine import describe_machine
 from include.skufleet.config import Catalogue
 from include.skufleet.lake.buckets import bucket_of
+from include.skufleet.lake.connecting import open_store
 from include.skufleet.lake.history import read_history
 from include.skufleet.lake.ingest import ingest
-from include.skufleet.lake.store import ObjectStore, open_store, to_parquet
+from include.skufleet.lake.store import ObjectStore, to_parquet
 from include.skufleet.lake.sums import sum_units
 
 FIRST, TODAY = date(2024, 1, 1), date(2026, 6, 30)

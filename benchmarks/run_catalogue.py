@@ -14,7 +14,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.timed_run import time_run
 from include.skufleet.cli.main import open_airflow
 from include.skufleet.config import read_settings
-from include.skufleet.lake.store import open_store
+from include.skufleet.lake.connecting import open_store
 from include.skufleet.local.settings import load_settings
 from include.skufleet.local.stack import access
 

@@ -29,7 +29,6 @@ One Dag per file in `include/catalogues/`; a file that is wrong shows as an impo
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, TriggerRule, dag, get_parsing_context
@@ -38,16 +37,15 @@ from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
 from include.skufleet.errors import CatalogueError
 from include.skufleet.fleet.run import TRIES
 from include.skufleet.orchestration import tasks
+from include.skufleet.orchestration.defaults import task_defaults
 from include.skufleet.orchestration.links import fleet_task
-from include.skufleet.orchestration.notifications import deadline_alert, failure_callback, note_failure
+from include.skufleet.orchestration.notifications import deadline_alert, failure_callback
 from include.skufleet.orchestration.params import current_run, retrain_params
-from include.skufleet.orchestration.retries import LONGEST_DELAY, SpreadBackoff
 from include.skufleet.orchestration.schedule import schedule_of
 
 
 def retrain_dag(catalogue: Catalogue) -> DAG:
     """The retraining Dag of one catalogue."""
-    first_delay = timedelta(seconds=catalogue.fleet.retry_seconds)
 
     @dag(
         dag_id=f"retrain_{catalogue.name}",
@@ -58,17 +56,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
         max_active_runs=1,
         params=retrain_params(),
         tags=["skufleet", "retrain", catalogue.name],
-        default_args={
-            "owner": "skufleet",
-            "retries": TRIES - 1,
-            "retry_policy": SpreadBackoff(first_delay),
-            # A task that was killed cannot ask its policy: what holds then, in place of Airflow's five minutes.
-            "retry_delay": first_delay,
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": LONGEST_DELAY,
-            "execution_timeout": timedelta(hours=2),
-            "on_failure_callback": note_failure,
-        },
+        default_args=task_defaults(catalogue, tries=TRIES),
         on_failure_callback=failure_callback(catalogue),
         deadline=deadline_alert(catalogue),
     )

@@ -21,7 +21,6 @@ of `dags/catalogues.py`.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, TriggerRule, dag, get_parsing_context
@@ -30,15 +29,14 @@ from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
 from include.skufleet.config.search import Search
 from include.skufleet.errors import CatalogueError
 from include.skufleet.orchestration import search_tasks
+from include.skufleet.orchestration.defaults import task_defaults
 from include.skufleet.orchestration.links import search_task
-from include.skufleet.orchestration.notifications import failure_callback, note_failure
+from include.skufleet.orchestration.notifications import failure_callback
 from include.skufleet.orchestration.params import current_search, current_settings, search_params
-from include.skufleet.orchestration.retries import LONGEST_DELAY, SpreadBackoff
 
 
 def search_dag(catalogue: Catalogue, search: Search) -> DAG:
     """The search Dag of one catalogue."""
-    first_delay = timedelta(seconds=catalogue.fleet.retry_seconds)
 
     @dag(
         dag_id=f"search_{catalogue.name}",
@@ -49,17 +47,7 @@ def search_dag(catalogue: Catalogue, search: Search) -> DAG:
         max_active_runs=1,
         params=search_params(search),
         tags=["skufleet", "search", catalogue.name],
-        default_args={
-            "owner": "skufleet",
-            "retries": 3,
-            "retry_policy": SpreadBackoff(first_delay),
-            # A task that was killed cannot ask its policy: what holds then, in place of Airflow's five minutes.
-            "retry_delay": first_delay,
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": LONGEST_DELAY,
-            "execution_timeout": timedelta(hours=2),
-            "on_failure_callback": note_failure,
-        },
+        default_args=task_defaults(catalogue, tries=4),
         on_failure_callback=failure_callback(catalogue),
     )
     def search_catalogue() -> None:

@@ -12,7 +12,7 @@ from benchmarks.fleet.side_by_side import time_side_by_side
 from include.skufleet.config import Catalogue, read_settings
 from include.skufleet.forecasting.panel import Panel
 from include.skufleet.lake.bulk import SmallObjects
-from include.skufleet.lake.store import open_store
+from include.skufleet.lake.connecting import open_store
 
 MODELS = 60
 WARM_UP = 2

@@ -25,7 +25,7 @@ from benchmarks.timed_run import time_run
 from include.skufleet.cli.main import open_airflow
 from include.skufleet.config import find_catalogue, read_settings
 from include.skufleet.fleet.clients import Clients
-from include.skufleet.lake.store import open_store
+from include.skufleet.lake.connecting import open_store
 from include.skufleet.local.settings import StackSettings
 from include.skufleet.local.stack import Access
 from include.skufleet.registry.names import registered_name

@@ -17,7 +17,7 @@ from include.skufleet.cli.land import land_data
 from include.skufleet.cli.main import open_airflow
 from include.skufleet.config import read_settings
 from include.skufleet.fleet.run import RunKeys
-from include.skufleet.lake.store import open_store
+from include.skufleet.lake.connecting import open_store
 
 CATALOGUE, LAST_DAY = "m5", date(2016, 5, 22)
 

@@ -7,6 +7,7 @@ server and client. The signature of a request covers its Host header, which is p
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 import threading
@@ -32,17 +33,25 @@ class Trouble:
 
     Attributes:
         share: of the requests that it happens to.
+        only: a pattern of those that it may happen to, ``METHOD /path?query``.
+        times: requests that it happens to at the most.
         code: answer with 503 and this code of S3.
         hang: do not answer.
         reset: break the connection off without a word.
+        lost: carry the request out, and break off without an answer.
         cut: send half of the answer's body, then break off.
+        stall: send half of the answer's body, and then nothing more.
     """
 
     share: float = 1.0
+    only: str = ""
+    times: float = math.inf
     code: str = ""
     hang: bool = False
     reset: bool = False
+    lost: bool = False
     cut: bool = False
+    stall: bool = False
 
 
 @dataclass
@@ -112,22 +121,31 @@ class Proxy:
         await web.TCPSite(runner, "127.0.0.1", self.port).start()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        trouble = self.trouble
-        if trouble and self._random.random() < trouble.share:
-            self.struck += 1
+        trouble = self._find_trouble(request)
+        if trouble:
             if trouble.code:
                 return web.Response(status=503, text=_ERROR.format(trouble.code), content_type="application/xml")
             if trouble.hang:
                 await self._calm.wait()
             if trouble.hang or trouble.reset:
                 return _break_off(request)
-        elif trouble:
-            trouble = None
         if self.before_read and request.method == "GET" and not request.query:
             await asyncio.to_thread(self.before_read, request.path)
-        return await self._pass_on(request, cut=bool(trouble and trouble.cut))
+        return await self._pass_on(request, trouble or Trouble())
 
-    async def _pass_on(self, request: web.Request, *, cut: bool) -> web.StreamResponse:
+    def _find_trouble(self, request: web.Request) -> Trouble | None:
+        """What is to happen to a request; ``None``: nothing."""
+        trouble = self.trouble
+        if not trouble or self.struck >= trouble.times:
+            return None
+        if not re.search(trouble.only, f"{request.method} {request.raw_path}"):
+            return None
+        if self._random.random() >= trouble.share:
+            return None
+        self.struck += 1
+        return trouble
+
+    async def _pass_on(self, request: web.Request, trouble: Trouble) -> web.StreamResponse:
         body = await request.read()
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         address = URL(self.behind + request.raw_path, encoded=True)
@@ -137,6 +155,9 @@ class Proxy:
             content = self._shift_clock(await answer.read())
             kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP]
             length = answer.headers.get("Content-Length", "0") if request.method == "HEAD" else str(len(content))
+        if trouble.lost:
+            return _break_off(request)
+        halved = trouble.cut or trouble.stall
         back = web.StreamResponse(status=answer.status, reason=answer.reason)
         for name, value in kept:
             if name.lower() != "content-length":
@@ -145,8 +166,10 @@ class Proxy:
         with suppress(ClientConnectionResetError):  # whoever asked was killed meanwhile
             await back.prepare(request)
             if request.method != "HEAD":
-                await back.write(content[: len(content) // 2] if cut else content)
-            if cut:
+                await back.write(content[: len(content) // 2] if halved else content)
+            if trouble.stall:
+                await self._calm.wait()
+            if halved:
                 return _break_off(request, back)
             await back.write_eof()
         return back

@@ -18,7 +18,8 @@ from include.skufleet.config import Catalogue, Settings, find_catalogue
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.forecast import list_forecasts
 from include.skufleet.fleet.run import RunKeys
-from include.skufleet.lake.store import ObjectStore, open_store
+from include.skufleet.lake.connecting import open_store
+from include.skufleet.lake.store import ObjectStore
 from include.skufleet.registry.client import Registry
 from include.skufleet.registry.states import ModelState
 from include.skufleet.sources.demo.land import land_demo

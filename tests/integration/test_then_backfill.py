@@ -20,7 +20,7 @@ from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.forecast import list_forecasts
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.scores import Scorecard, list_scorecards
-from include.skufleet.lake.store import open_store
+from include.skufleet.lake.connecting import open_store
 from include.skufleet.local import stack as embedded
 from include.skufleet.registry.states import ModelState
 from tests.integration.conftest import RunningStack

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from include.skufleet.lake.store import ObjectStore, open_store
+from include.skufleet.lake.connecting import open_store
+from include.skufleet.lake.store import ObjectStore
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60

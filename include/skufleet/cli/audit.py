@@ -13,8 +13,9 @@ from include.skufleet.errors import ConfigError
 from include.skufleet.fleet.audit import INVARIANTS, audit_run
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.run import RunKeys
+from include.skufleet.lake.connecting import open_store
 from include.skufleet.lake.publishing import read_published
-from include.skufleet.lake.store import ObjectStore, open_store
+from include.skufleet.lake.store import ObjectStore
 
 
 def audit_and_print(catalogue: str, run_id: str, console: Console, *, as_json: bool = False) -> int:

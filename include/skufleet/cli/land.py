@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from include.skufleet.config import find_catalogue, read_settings
-from include.skufleet.lake.store import open_store
+from include.skufleet.lake.connecting import open_store
 from include.skufleet.sources.land import land
 
 

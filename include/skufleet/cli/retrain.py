@@ -17,7 +17,8 @@ from include.skufleet.errors import ServiceUnavailableError
 from include.skufleet.fleet.progress import count_finished_skus
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.stages import STAGES
-from include.skufleet.lake.store import ObjectStore, open_store
+from include.skufleet.lake.connecting import open_store
+from include.skufleet.lake.store import ObjectStore
 
 POLL_SECONDS = 1.0
 MAX_UNANSWERED = 30

@@ -15,7 +15,7 @@ from include.skufleet.fleet.report.scorecards import draw_file
 from include.skufleet.fleet.report.words import number, percent, ratio, signed
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.scores import Scorecard, list_scorecards
-from include.skufleet.lake.store import open_store
+from include.skufleet.lake.connecting import open_store
 
 COLUMNS = ("as of", "known", "SKUs", "units", "WAPE", "naive", "bias", "RMSSE", "naive")
 

@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
-from include.skufleet.lake.store import ATTEMPTS, ObjectStore
+from include.skufleet.lake.connecting import ATTEMPTS
+from include.skufleet.lake.store import ObjectStore
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Store

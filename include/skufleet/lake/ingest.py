@@ -5,7 +5,7 @@ What does not belong here: how one folder becomes one table (``feed.py``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
@@ -103,7 +103,7 @@ def ingest(store: ObjectStore, catalogue: Catalogue, today: date) -> IngestSumma
     sales = ingest_feed(store, _sales_feed(catalogue, today))
     if sales.table is None:
         raise LandingError(_nothing(store, catalogue, sales))
-    index = _update_index(store, catalogue, sales)
+    index = _update_index(store, catalogue, sales, find_index, write_index)
     if index.series.empty:
         raise LandingError(_nothing(store, catalogue, sales))
     prices = None if catalogue.landing.prices is None else ingest_feed(store, _prices_feed(catalogue))
@@ -111,7 +111,7 @@ def ingest(store: ObjectStore, catalogue: Catalogue, today: date) -> IngestSumma
         raise LandingError(_no_prices(store, catalogue, prices))
     indexes = {"history": (sales, index)}
     if prices is not None:
-        indexes["prices"] = (prices, _update_price_index(store, catalogue, prices))
+        indexes["prices"] = (prices, _update_index(store, catalogue, prices, find_price_index, write_price_index))
     attributes, attribute_rejections = find_reference(store, catalogue, "attributes")
     calendar, calendar_rejections = find_reference(store, catalogue, "calendar")
     feeds = [sales, *([prices] if prices is not None else [])]
@@ -180,25 +180,20 @@ def _prices_feed(catalogue: Catalogue) -> Feed:
     )
 
 
-def _update_index(store: ObjectStore, catalogue: Catalogue, sales: FeedResult) -> Index:
-    """The index of the history's version after the ingestion: from the one before and what was added, or made anew."""
-    stored = find_index(store, catalogue.name, sales.version)
+def _update_index(
+    store: ObjectStore,
+    catalogue: Catalogue,
+    feed: FeedResult,
+    find: Callable[[ObjectStore, str, int], Index | None],
+    write: Callable[[ObjectStore, str, int, Index], None],
+) -> Index:
+    """The index of a table's version after the ingestion: from the one before and what was added, or made anew."""
+    stored = find(store, catalogue.name, feed.version)
     if stored is not None:
         return stored
-    before = merge_indexes([]) if sales.base <= 0 else find_index(store, catalogue.name, sales.base)
-    index = _bring_up_to_date(store, catalogue, sales, before)
-    write_index(store, catalogue.name, sales.version, index)
-    return index
-
-
-def _update_price_index(store: ObjectStore, catalogue: Catalogue, prices: FeedResult) -> Index:
-    """The index of the price table's version after the ingestion, likewise."""
-    stored = find_price_index(store, catalogue.name, prices.version)
-    if stored is not None:
-        return stored
-    before = merge_indexes([]) if prices.base <= 0 else find_price_index(store, catalogue.name, prices.base)
-    index = _bring_up_to_date(store, catalogue, prices, before)
-    write_price_index(store, catalogue.name, prices.version, index)
+    before = merge_indexes([]) if feed.base <= 0 else find(store, catalogue.name, feed.base)
+    index = _bring_up_to_date(store, catalogue, feed, before)
+    write(store, catalogue.name, feed.version, index)
     return index
 
 

@@ -1,25 +1,22 @@
 """One bucket of S3 as the rest of Skufleet sees it: bytes, JSON and frames under keys, and errors of our own tree.
 
-What does not belong here: what the keys mean (see ``keys.py``), and table formats.
+What does not belong here: how a bucket is reached (``connecting.py``), what the keys mean (``keys.py``), table formats.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-import boto3
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -34,18 +31,8 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
 
 THREADS = 8
-ATTEMPTS = 5
 PER_DELETION = 1000  # S3's limit
 _BODY_ATTEMPTS = 3
-_CLIENT_CONFIG = Config(
-    s3={"addressing_style": "path"},
-    connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-    max_pool_connections=32,
-    request_checksum_calculation="when_required",
-    response_checksum_validation="when_required",
-)
 _OVERLOADED = {"SlowDown", "ServiceUnavailable", "RequestTimeout", "Throttling", "ThrottlingException", "InternalError"}
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
@@ -60,14 +47,6 @@ class StoredObject:
     etag: str
     size: int
     last_modified: datetime
-
-
-class _Credentials(Protocol):
-    """What boto3 and the Airflow hook hand out (``session.get_credentials().get_frozen_credentials()``)."""
-
-    access_key: str
-    secret_key: str
-    token: str | None
 
 
 @dataclass(frozen=True)
@@ -350,74 +329,3 @@ def to_parquet(table: Any) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
-
-
-def open_store(bucket: str, environ: Mapping[str, str] = os.environ) -> ObjectStore:
-    """A store from the environment.
-
-    ``AWS_ENDPOINT_URL_S3``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_SESSION_TOKEN`` and
-    ``AWS_DEFAULT_REGION`` are used where set; without the key pair the clients look for credentials themselves
-    (profile, container or instance role).
-
-    Raises:
-        ConfigError: one half of the key pair is missing.
-    """
-    key, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
-    if bool(key) != bool(secret):
-        absent = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
-        raise ConfigError(f"{absent} is not set although its other half is; set both or none in .env")
-    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or None
-    region = environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or "us-east-1"
-    token = environ.get("AWS_SESSION_TOKEN") or None
-    client = boto3.session.Session().client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=region,
-        aws_access_key_id=key or None,
-        aws_secret_access_key=secret or None,
-        aws_session_token=token if key else None,
-        config=_CLIENT_CONFIG,
-    )
-    pair = (key, secret, token) if key and secret else None
-    return ObjectStore(client, bucket, _delta_options(endpoint, region, pair))
-
-
-def store_from_client(
-    client: Any, bucket: str, *, credentials: _Credentials | None, endpoint: str | None, region: str | None
-) -> ObjectStore:
-    """A store around an S3 client that somebody else made, for example Airflow's S3 hook.
-
-    ``credentials`` are those of the client (frozen); ``None`` lets delta-rs look for its own.
-    """
-    pair = None if credentials is None else (credentials.access_key, credentials.secret_key, credentials.token)
-    return ObjectStore(client, bucket, _delta_options(endpoint, region or "us-east-1", pair))
-
-
-def client_config(*, patient: bool = True) -> Any:
-    """The timeouts and retries that every S3 client of Skufleet has (a ``botocore.config.Config``).
-
-    Without ``patient`` it gives up after some 10 s, for what can do without an answer.
-    """
-    if patient:
-        return _CLIENT_CONFIG
-    retries = {"mode": "standard", "total_max_attempts": 2}
-    return _CLIENT_CONFIG.merge(Config(connect_timeout=2, read_timeout=5, retries=retries))
-
-
-def _delta_options(
-    endpoint: str | None, region: str, credentials: tuple[str, str, str | None] | None
-) -> dict[str, str]:
-    """Storage options of delta-rs: same bucket, same patience, and commits by conditional put."""
-    options = {"AWS_REGION": region, "aws_conditional_put": "etag", "timeout": "60s", "connect_timeout": "5s"}
-    options |= {"max_retries": str(ATTEMPTS), "retry_timeout": "60s"}
-    if endpoint:
-        # delta-rs prefers the second name, and would take it from the environment if only the first were given.
-        options["AWS_ENDPOINT_URL"] = options["AWS_ENDPOINT_URL_S3"] = endpoint
-        options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = "false"
-        if endpoint.startswith("http://"):
-            options["AWS_ALLOW_HTTP"] = "true"
-    if credentials:
-        options["AWS_ACCESS_KEY_ID"], options["AWS_SECRET_ACCESS_KEY"], token = credentials
-        if token:
-            options["AWS_SESSION_TOKEN"] = token
-    return options

@@ -6,7 +6,8 @@ import os
 
 from include.skufleet.config import Settings
 from include.skufleet.fleet.clients import Clients
-from include.skufleet.lake.store import ObjectStore, client_config, store_from_client
+from include.skufleet.lake.connecting import client_config, store_from_client
+from include.skufleet.lake.store import ObjectStore
 
 
 def open_clients(settings: Settings) -> Clients:

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from include.skufleet.errors import ServiceUnavailableError
-from include.skufleet.lake.store import ObjectStore, open_store
+from include.skufleet.lake.connecting import open_store
+from include.skufleet.lake.store import ObjectStore
 from include.skufleet.local.beside import find_free_ports
 from tests.chaos.proxy import Proxy, Trouble
 from tests.unit.s3_server import open_bucket, server_environment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import uuid
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,17 +22,6 @@ from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.scores import scorecard_key
 from include.skufleet.lake.store import ObjectStore
 from tests.unit.fleet.test_scorecard import FIRST, card
-from tests.unit.s3_server import open_bucket, server_environment
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-    """A bucket, and the environment that leads to it."""
-    opened = open_bucket(f"cli-{uuid.uuid4().hex[:12]}")
-    settings = {"SKUFLEET_BUCKET": opened.bucket, "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
-    for name, value in (server_environment() | settings).items():
-        monkeypatch.setenv(name, value)
-    return opened
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import uuid
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from include.skufleet.fleet.outcomes import OUTCOMES
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
 from tests.unit.cli.airflow_stand_in import StandIn, instance
-from tests.unit.s3_server import open_bucket, server_environment
 
 STAGES = ("ingest", "plan", "departments", "retrain", "promote", "forecast", "report")
 
@@ -51,15 +49,9 @@ def summary_of(airflow: StandIn, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-    """A bucket, and the environment that leads to it."""
-    opened = open_bucket(f"cli-{uuid.uuid4().hex[:12]}")
-    settings = {"SKUFLEET_BUCKET": opened.bucket, "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
-    for name, value in (server_environment() | settings).items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrain_module, "POLL_SECONDS", 0.01)
-    return opened
 
 
 def run(api: AirflowApi, catalogue: str = "demo", **conf: Any) -> tuple[int, str]:

@@ -8,7 +8,8 @@ import pytest
 
 from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
 from include.skufleet.lake.bulk import SmallObjects
-from include.skufleet.lake.store import ObjectStore, open_store
+from include.skufleet.lake.connecting import open_store
+from include.skufleet.lake.store import ObjectStore
 from tests.unit.lake.broken_server import broken_server
 
 KEY = "mlflow/1/a run/artifacts/demo-A~2F1%20ü/model.json"

@@ -14,10 +14,11 @@ from lake_shop import Shop, make_catalogue
 
 from include.skufleet.errors import ConfigError, LandingError, ServiceUnavailableError
 from include.skufleet.lake import feed, ingest
+from include.skufleet.lake.connecting import open_store
 from include.skufleet.lake.drops import list_drops
 from include.skufleet.lake.history import HISTORY_SCHEMA
 from include.skufleet.lake.index import index_rows, read_series_index, read_trading_dates, rebuild_index
-from include.skufleet.lake.store import ObjectStore, StoredObject, open_store
+from include.skufleet.lake.store import ObjectStore, StoredObject
 
 
 def raw_rows(shop: Shop) -> int:

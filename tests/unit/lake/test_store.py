@@ -8,7 +8,8 @@ import pytest
 from botocore.config import Config
 
 from include.skufleet.errors import ConfigError, DataError, ServiceUnavailableError
-from include.skufleet.lake.store import ObjectStore, client_config, open_store, store_from_client
+from include.skufleet.lake.connecting import client_config, open_store, store_from_client
+from include.skufleet.lake.store import ObjectStore
 from tests.unit.lake.broken_server import broken_server
 
 KEY = "a folder/ü & 50%.txt"

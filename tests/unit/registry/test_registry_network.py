@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -27,6 +27,17 @@ def open_registry(uri: str) -> Registry:
     return registry
 
 
+def count_waiting(server: socket.socket) -> int:
+    """Connections that nobody has taken up."""
+    server.setblocking(False)
+    taken = 0
+    with suppress(BlockingIOError):
+        while True:
+            server.accept()[0].close()
+            taken += 1
+    return taken
+
+
 @pytest.mark.parametrize("fault", ["hang", "lost", "503", "half", "page"])
 def test_a_server_that_does_not_answer_is_asked_twice_and_then_transient(
     monkeypatch: pytest.MonkeyPatch, fault: Any
@@ -34,20 +45,18 @@ def test_a_server_that_does_not_answer_is_asked_twice_and_then_transient(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with breaking_server(fault) as (url, asked):
-        began = time.monotonic()
         with pytest.raises(ServiceUnavailableError, match="MLflow: cannot search registered models"):
             open_registry(url).production("demo")
-        assert time.monotonic() - began < 10
         assert len(asked) == 2
 
 
-def test_a_database_that_takes_connections_and_says_nothing_is_not_waited_for() -> None:
+def test_a_database_that_takes_connections_and_says_nothing_is_tried_twice() -> None:
+    """MLflow alone would make ten of each try."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = POSTGRES.format(port=silent.getsockname()[1])
-        began = time.monotonic()
         with pytest.raises(ServiceUnavailableError, match="timeout expired") as caught:
             open_registry(uri).production("demo")
-    assert time.monotonic() - began < 20, "two tries; MLflow alone would make ten of each"
+        assert count_waiting(silent) == 2
     assert "s3cr3t" not in str(caught.value)
 
 

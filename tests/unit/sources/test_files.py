@@ -10,7 +10,8 @@ import pytest
 
 from include.skufleet.config import Catalogue, find_catalogue
 from include.skufleet.errors import LandingError, ServiceUnavailableError
-from include.skufleet.lake.store import ObjectStore, open_store
+from include.skufleet.lake.connecting import open_store
+from include.skufleet.lake.store import ObjectStore
 from include.skufleet.sources.archive import open_archive
 from include.skufleet.sources.files import list_file_drops
 from include.skufleet.sources.land import land
