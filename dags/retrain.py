@@ -3,8 +3,12 @@
 **Flow**: `ingest` what has landed since the last run → `plan` which SKUs to train, packed into chunks of like cost →
 `departments`: what the calendar does to the sales of each department, for its SKUs to borrow from (skipped where no
 candidate does) → `retrain`, one mapped task per chunk: validate, backtest, train and register each of its SKUs →
-`promote` what beats the baseline and is no worse than production → `forecast` with what is in production → `report`,
-and beside it `tidy`, which deletes old versions and runs.
+`decide`, each SKU by its gate and all of them by the fleet gate → `approve`, where the catalogue asks a person →
+`promote` what may serve, and freeze the release → `forecast` with what is in production → `report`, and beside it
+`tidy`, which deletes old versions and runs.
+
+**Approval** (`release.approval: required`): the run waits at `approve`, under *Required Actions*. Whoever may edit the
+Dag can answer; without an answer in `release.approval_hours` nothing goes to production.
 
 **Schedule**: from the catalogue file (daily by default), no catch-up, one run at a time.
 
@@ -37,11 +41,15 @@ from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
 from include.skufleet.errors import CatalogueError
 from include.skufleet.fleet.run import TRIES
 from include.skufleet.orchestration import tasks
+from include.skufleet.orchestration.approval import ask_for_approval
 from include.skufleet.orchestration.defaults import task_defaults
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.notifications import deadline_alert, failure_callback
-from include.skufleet.orchestration.params import current_run, retrain_params
+from include.skufleet.orchestration.params import current_actor, current_answer, current_run, retrain_params
 from include.skufleet.orchestration.schedule import schedule_of
+
+# `approve` may be skipped, or fail; `decide` has to have come to its end.
+PROMOTE_WHEN = TriggerRule.NONE_FAILED
 
 
 def retrain_dag(catalogue: Catalogue) -> DAG:
@@ -84,9 +92,14 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
 
         # What the runs of a catalogue share is changed by one of them at a time: a backfill runs several days at once.
         @fleet_task(trigger_rule=TriggerRule.ALL_DONE, max_active_tis_per_dag=1)
+        def decide() -> dict[str, Any]:
+            """Decide which new versions may serve, and whether the release as a whole may go on; nothing is moved."""
+            return tasks.decide(current_run(catalogue.name))
+
+        @fleet_task(trigger_rule=PROMOTE_WHEN, max_active_tis_per_dag=1)
         def promote() -> dict[str, Any]:
-            """Move to production what passes the gate, and freeze the release."""
-            return tasks.promote(current_run(catalogue.name))
+            """Move to production what was decided, and freeze the release."""
+            return tasks.promote(current_run(catalogue.name), current_actor(), current_answer())
 
         @fleet_task(max_active_tis_per_dag=1)
         def forecast() -> dict[str, Any]:
@@ -105,7 +118,12 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
 
         planned = plan(ingest())
         chunks = retrain.expand_kwargs(planned)
-        planned >> departments() >> chunks >> promote() >> forecast() >> [report(), tidy()]
+        promoted = promote()
+        decided = decide()
+        planned >> departments() >> chunks >> decided
+        if catalogue.release.approval == "required":
+            decided >> ask_for_approval(catalogue) >> promoted
+        decided >> promoted >> forecast() >> [report(), tidy()]
 
     return retrain_catalogue()
 

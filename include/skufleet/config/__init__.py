@@ -17,6 +17,7 @@ from include.skufleet.config.catalogue import (
     Gate,
     Intervals,
     Metric,
+    Release,
     Validation,
 )
 from include.skufleet.config.files import CATALOGUES_FOLDER, catalogue_files, find_catalogue, load_catalogue
@@ -55,6 +56,7 @@ __all__ = [
     "Notify",
     "PriceColumns",
     "Prices",
+    "Release",
     "Sales",
     "SalesColumns",
     "Settings",

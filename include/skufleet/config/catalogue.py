@@ -103,16 +103,72 @@ class Intervals(Model):
         return tuple(percent / 100 for percent in sorted(percents))
 
 
+Mode = Literal["disabled", "dry_run", "enabled"]
+
+
 class Gate(Model):
-    """When a new version becomes production: metric not worse than these relative margins, on the same windows.
+    """When a SKU's new version becomes production. See ``lifecycle.gate``.
 
     Attributes:
-        max_loss_to_baseline: 0 means at least as good as the seasonal naive.
-        max_loss_to_production: 0.02 means at most 2 % worse than the version in production.
+        mode: ``disabled``: whatever could be trained goes to production. ``dry_run``: so it does, and what would have
+            been held back is told. ``enabled``: it is held back.
+        max_loss_to_baseline: 0 means at least as good as the seasonal naive, 0.02 at most 2 % worse.
+        min_gain: another recipe than production's must be better by this (relative), on the same windows.
+        p_value: and so often at the most may luck alone show such a gain (``lifecycle.evidence``).
+        hold_days: days that a recipe stays once it has come to production.
+        min_windows: backtest windows that must speak for another recipe.
+        shadow_days: days for which another recipe's forecasts are written beside production's, and not served.
+        canary_share: share of the SKUs in which another recipe is tried first; 0: none, all change at once.
+        canary_days: days after which the canaries' forecasts are held against what production's recipe forecast.
+        max_times_history: a forecast above so many times the most that the store ever sold is refused.
+        max_bias: relative bias beyond which another recipe is refused, unless production's is no better.
+        max_bytes: the largest model that is registered for production.
     """
 
+    mode: Mode = "enabled"
     max_loss_to_baseline: Annotated[float, Field(ge=0)] = 0.0
-    max_loss_to_production: Annotated[float, Field(ge=0)] = 0.02
+    min_gain: Share = 0.01
+    p_value: Annotated[float, Field(gt=0, le=1)] = 0.05
+    hold_days: Annotated[int, Field(ge=0)] = 14
+    min_windows: Annotated[int, Field(ge=1)] = 2
+    shadow_days: Annotated[int, Field(ge=0, le=365)] = 0
+    canary_share: Share = 0.0
+    canary_days: Annotated[int, Field(ge=1, le=365)] = 7
+    max_times_history: Annotated[float, Field(gt=0)] = 10.0
+    max_bias: Annotated[float, Field(gt=0)] = 0.5
+    max_bytes: Annotated[int, Field(ge=1)] = 1_000_000
+
+    @model_validator(mode="after")
+    def _check_trials(self) -> Self:
+        if self.shadow_days and self.canary_share:
+            raise ValueError("shadow_days and canary_share are both given; a recipe is tried in one way, choose one")
+        return self
+
+
+class Release(Model):
+    """When the versions of a run are released together, beside the release in force. See ``lifecycle.fleet_gate``.
+
+    Attributes:
+        mode: as the gate's.
+        max_wape_loss: by how much (relative) the WAPE of the fleet, or of a department, may be worse.
+        max_bias_change: by how much its bias may be further from zero.
+        min_skus: departments with fewer measured SKUs are judged with the fleet only.
+        max_changed: share of the SKUs in production whose recipe may change in one run.
+        min_coverage: share of the catalogue's SKUs that must have a version in production.
+        max_quarantined: share of the catalogue's SKUs that may be quarantined, or fail, in one run.
+        approval: ``required``: a person must approve in Airflow before anything goes to production.
+        approval_hours: how long the run waits; then it goes on as if rejected.
+    """
+
+    mode: Mode = "enabled"
+    max_wape_loss: Annotated[float, Field(ge=0)] = 0.25
+    max_bias_change: Annotated[float, Field(ge=0)] = 0.25
+    min_skus: Annotated[int, Field(ge=1)] = 10
+    max_changed: Share = 0.5
+    min_coverage: Share = 0.8
+    max_quarantined: Share = 0.2
+    approval: Literal["none", "required"] = "none"
+    approval_hours: Annotated[float, Field(gt=0, le=720)] = 24
 
 
 class Fleet(Model):
@@ -144,10 +200,12 @@ class Retention(Model):
 
     Attributes:
         versions: newest versions of each SKU's model.
-        runs: newest runs, with their tables, forecasts, release and report.
+        releases: newest releases, with every version that they name: what can be rolled back to.
+        runs: newest runs, with their tables, forecasts and report.
     """
 
     versions: Annotated[int, Field(ge=1)] = 5
+    releases: Annotated[int, Field(ge=1)] = 5
     runs: Annotated[int, Field(ge=1)] = 30
 
 
@@ -177,6 +235,7 @@ class Catalogue(Model):
     budget: Budget = Budget()
     intervals: Intervals = Intervals()
     gate: Gate = Gate()
+    release: Release = Release()
     fleet: Fleet = Fleet()
     retention: Retention = Retention()
     notify: Notify = Notify()

@@ -18,6 +18,7 @@ from include.skufleet.config import Catalogue
 from include.skufleet.errors import ArtifactError
 from include.skufleet.fleet.clients import Clients, artifact_key
 from include.skufleet.fleet.outcomes import OUTCOMES, count
+from include.skufleet.fleet.releases import read_release_frame
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.accounts import find_discrepancies
 from include.skufleet.lake.index import read_series_index
@@ -29,7 +30,7 @@ INVARIANTS = {
     "outcomes": "every planned SKU ends in exactly one outcome, with a reason, and the counts reconcile",
     "versions": "each SKU has one new version of the run at the most, and its files are there and can be read",
     "aliases": "no alias names a version that does not exist or cannot be read",
-    "production": "what serves is no older than what served before, and the gate let it",
+    "production": "what serves is no older than what served before, and the gate or a person let it",
     "forecasts": "every active series has each day of the horizon exactly once, and whole objects are published",
     "history": "every delivery is in the history whole or rejected with a reason, and no day counts twice",
 }
@@ -70,6 +71,8 @@ class _Audit:
         listed = clients.registry.list_versions(catalogue.name)
         self.known = {(item.name, item.version): item for item in listed}
         self.states = clients.registry.states(catalogue.name, listed)
+        released = read_release_frame(self.store, run)
+        self.by_people = set(released.loc[released["kind"] != "run", "sku"])
 
     def outcomes(self) -> Iterator[str]:
         """From the plan to the report."""
@@ -117,7 +120,8 @@ class _Audit:
         """What serves, beside what served before and what the gate said."""
         for state in self.states.values():
             before = self.known.get((state.name, state.aliases.get(PREVIOUS, 0)))
-            if state.production and before and state.production.as_of < before.as_of:
+            taken_back = state.sku in self.by_people
+            if state.production and before and state.production.as_of < before.as_of and not taken_back:
                 yield (
                     f"{state.name}: version {state.production.version} in production is of {state.production.as_of}, "
                     f"older than version {before.version} of {before.as_of} before it"
@@ -126,6 +130,8 @@ class _Audit:
         for row in self._decisions().to_dict("records"):
             name, version = str(row["registered_name"]), int(row["version"])
             now = serving.get(name, 0)
+            if str(row["sku"]) in self.by_people:
+                continue
             if row["promoted"] and now < version:
                 yield f"{name}: version {version} was promoted, but version {now} is in production"
             elif not row["promoted"] and now == version:
@@ -176,7 +182,7 @@ class _Audit:
     def _decisions(self) -> pd.DataFrame:
         """What promotion decided; none where it did not come to it."""
         if not self.store.exists(self.run.decisions_key):
-            return pd.DataFrame({"registered_name": [], "version": [], "promoted": []})
+            return pd.DataFrame({"sku": [], "registered_name": [], "version": [], "promoted": []})
         return self.store.get_frame(self.run.decisions_key)
 
     def _unreadable(self, versions: Iterable[RegisteredVersion]) -> Iterator[str]:

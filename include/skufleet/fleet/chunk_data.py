@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -12,9 +12,11 @@ import pandas as pd
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.departments import pool, read_priors
+from include.skufleet.fleet.gating import Ring
 from include.skufleet.fleet.known_then import parse_known
 from include.skufleet.fleet.layout import Layout
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.trials import read_trials
 from include.skufleet.forecasting.panel import Panel
 from include.skufleet.lake.buckets import bucket_of
 from include.skufleet.lake.history import read_history, read_prices
@@ -32,12 +34,23 @@ class ChunkData:
         verdict: what the validation said.
         panels: one per SKU that has a usable row; of quarantined SKUs too, made from their usable rows, so that a
             fallback can serve them.
+        as_of: the run's date.
+        trials: SKU -> rows of its open trial (``lifecycle.trials.COLUMNS``).
+        verdicts: recipe -> whether it did no worse in the canaries.
     """
 
     skus: Mapping[str, Mapping[str, Any]]
     table_version: int
     verdict: Verdict
     panels: Mapping[str, Panel]
+    as_of: date
+    trials: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    verdicts: Mapping[str, bool] = field(default_factory=dict)
+
+    def ring(self, sku: str) -> Ring:
+        """What the SKU's challenger meets."""
+        trial = self.trials.get(sku)
+        return Ring(self.as_of, self.skus[sku]["production"], pd.DataFrame() if trial is None else trial, self.verdicts)
 
 
 def load_chunk(clients: Clients, catalogue: Catalogue, run: Run, chunk: str) -> ChunkData:
@@ -58,7 +71,8 @@ def load_part(
     data = load_skus(clients, catalogue, run.as_of, manifest["ingested"], known, buckets)
     priors = read_priors(clients.store, run)
     pooled = {sku: pool(panel, priors, data.skus[sku]["department"]) for sku, panel in data.panels.items()}
-    return replace(data, panels=pooled)
+    trials = read_trials(clients.store, run, known)
+    return replace(data, panels=pooled, trials=trials, verdicts=dict(manifest.get("canaries", {})))
 
 
 def load_skus(
@@ -100,7 +114,7 @@ def load_skus(
     )
     usable = _with_usable_rows_of_quarantined(verdict, history, catalogue)
     panels = lay_out(clients, layout, ingested, usable, buckets)
-    return ChunkData(skus=skus, table_version=ingested["table_version"], verdict=verdict, panels=panels)
+    return ChunkData(skus=skus, table_version=ingested["table_version"], verdict=verdict, panels=panels, as_of=as_of)
 
 
 def lay_out(

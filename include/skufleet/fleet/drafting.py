@@ -76,7 +76,7 @@ class Drafting:
             self.data.verdict.skus[sku],
             self.catalogue,
             department=known["department"],
-            champion=known["production"],
+            ring=self.data.ring(sku),
             fingerprint=known["fingerprint"],
             force=self.force,
         )

@@ -25,7 +25,12 @@ _SETTINGS = {"frequency", "horizon", "season_length", "known_future", "candidate
     "intervals",
     "gate",
 }
-_CODE = ("forecasting", "quality", "fleet/train.py", "fleet/chunk_data.py", "fleet/layout.py")
+_CODE = (
+    "forecasting",
+    "quality",
+    *(f"fleet/{name}.py" for name in ("train", "gating", "chunk_data", "layout")),
+    *(f"lifecycle/{name}.py" for name in ("gate", "evidence", "guards", "trials")),
+)
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads sums of digests over all 64 bits
 
 

@@ -24,8 +24,16 @@ class SkuOutcome:
     ``coverage_95`` are the shares of the ``actuals`` within the intervals of these levels, fitted without their window;
     NaN with a single window. ``pooled_with`` names the department whose profile the model borrows from; empty where it
     stands alone. ``not_tried`` says which candidates were left out, or given up, and why; ``cpu_seconds_saved`` is the
-    nominal CPU time of their fits. ``gate`` says how the gate judged the new version beside what was in production when
-    the run was planned: ``passed`` or ``held``; empty without a new version. ``unchanged_since`` is the ISO date of the
+    nominal CPU time of their fits.
+
+    ``gate`` says how the gate judged the new version beside what was in production when the run was planned: ``passed``
+    or ``held``; empty without a new version. ``rule`` is the rule of ``lifecycle.gate`` that decided, ``verdict`` its
+    sentence; ``challenger`` the recipe that the run would have chosen, ``gain`` and ``p_value`` what speaks for it
+    beside production's; ``recipe_since`` the ISO date since which the version's recipe serves. ``trial`` is what became
+    of a shadow or canary of ``trial_recipe`` in this run: ``begun``, ``open``, ``ended``; its errors, and those of
+    production's recipe, are absolute sums in units over ``trial_periods``. ``staged_version`` is a shadow's version.
+
+    ``unchanged_since`` is the ISO date of the
     run that last looked at a SKU that has nothing new since; empty for all others.
     """
 
@@ -66,6 +74,20 @@ class SkuOutcome:
     not_tried: str = ""
     cpu_seconds_saved: float = 0.0
     gate: str = ""
+    rule: str = ""
+    verdict: str = ""
+    challenger: str = ""
+    gain: float = math.nan
+    p_value: float = math.nan
+    recipe_since: str = ""
+    trial: str = ""
+    trial_kind: str = ""
+    trial_recipe: str = ""
+    trial_error: float = math.nan
+    trial_rival_error: float = math.nan
+    trial_periods: int = 0
+    staged_version: int = 0
+    staged_uri: str = ""
     unchanged_since: str = ""
     champion_candidate: str = ""
     champion_version: int = 0

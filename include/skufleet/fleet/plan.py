@@ -22,6 +22,7 @@ from include.skufleet.fleet.releases import read_release, read_release_at
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.selection import Selection, find_skus
 from include.skufleet.fleet.standing import read_standing
+from include.skufleet.fleet.trials import read_verdicts
 from include.skufleet.lake.index import read_price_index
 from include.skufleet.lake.publishing import read_published
 from include.skufleet.registry.names import registered_name
@@ -56,9 +57,10 @@ def plan_run(clients: Clients, catalogue: Catalogue, run: Run, ingested: Mapping
     estimated = estimate_seconds(planned, _measured(standing), changes.forecast)
     chunks = pack_chunks(estimated, _limits(clients, catalogue))
     left_out = [*selection.left_out, *changes.carried.values()]
+    canaries = read_verdicts(clients.store, run, run.as_of)
     known = _Known(run, selection, states, fingerprints, changes)
     for chunk in chunks:
-        manifest = {"chunk": chunk.name, "label": chunk.label, "ingested": dict(ingested)}
+        manifest = {"chunk": chunk.name, "label": chunk.label, "ingested": dict(ingested), "canaries": canaries}
         skus = {sku: known.describe(sku) for sku in chunk.skus}
         clients.store.put_json(f"{run.chunk_folder(chunk.name)}/manifest.json", manifest | {"skus": skus})
     clients.store.put_frame(run.not_planned_key, to_frame(left_out))

@@ -15,6 +15,7 @@ import pandas as pd
 from include.skufleet.fleet.outcomes import to_frame
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
+from include.skufleet.lifecycle.trials import no_trials
 
 _PART = re.compile(r"/parts/(\d{5}-(\d+)\.parquet)$")
 
@@ -32,11 +33,13 @@ class Checkpoint:
         outcomes: a row each: ``outcomes.SkuOutcome``.
         backtest: ``sku, store, date, cutoff, y, y_hat, baseline``, and bounds.
         forecasts: ``serving.forecast_columns``.
+        trials: of recipes that begin, ``lifecycle.trials.COLUMNS``.
     """
 
     outcomes: pd.DataFrame
     backtest: pd.DataFrame
     forecasts: pd.DataFrame
+    trials: pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,12 @@ def join_backtests(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(_BACKTEST)
 
 
+def join_trials(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Trials of several SKUs; typed even without a row."""
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else no_trials()
+
+
 def read_outcomes(store: ObjectStore, folder: str, fingerprints: Mapping[str, str]) -> pd.DataFrame:
     """Outcomes of the SKUs that earlier tries of a chunk finished; empty at first.
 
@@ -91,16 +100,20 @@ def read_checkpoints(store: ObjectStore, folder: str, fingerprints: Mapping[str,
     """What earlier tries of a chunk finished, likewise; empty frames at first."""
     backtests: list[pd.DataFrame] = []
     forecasts: list[pd.DataFrame] = []
+    trials: list[pd.DataFrame] = []
+    kinds = (("backtests", backtests), ("forecasts", forecasts), ("trials", trials))
     for part, outcomes in zip(list_parts(store, folder), _read_parts(store, folder), strict=True):
         valid = _only_valid(outcomes, fingerprints)["sku"]
-        for kind, frames in (("backtests", backtests), ("forecasts", forecasts)):
-            frame = store.get_frame(f"{folder}/{kind}/{part.name}")
-            frames.append(frame[frame["sku"].isin(valid)])
+        for kind, frames in kinds:
+            if kind != "trials" or (outcomes["trial"] == "begun").any():
+                frame = store.get_frame(f"{folder}/{kind}/{part.name}")
+                frames.append(frame[frame["sku"].isin(valid)])
     empty = pd.DataFrame({"sku": pd.Series(dtype="str")})
     return Checkpoint(
         outcomes=read_outcomes(store, folder, fingerprints),
         backtest=join_backtests(backtests),
         forecasts=pd.concat(forecasts, ignore_index=True) if forecasts else empty,
+        trials=join_trials(trials),
     )
 
 
@@ -117,4 +130,6 @@ def write_checkpoint(store: ObjectStore, folder: str, position: int, part: Check
     name = f"{position:05d}-{len(part.outcomes)}.parquet"
     store.put_frame(f"{folder}/backtests/{name}", part.backtest)
     store.put_frame(f"{folder}/forecasts/{name}", part.forecasts)
+    if len(part.trials):
+        store.put_frame(f"{folder}/trials/{name}", part.trials)
     store.put_frame(f"{folder}/parts/{name}", part.outcomes)

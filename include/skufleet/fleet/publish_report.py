@@ -68,7 +68,7 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
     """The run in figures. ``complete``: every SKU has exactly one outcome, no chunk was lost and no stage failed."""
     fleet, results = pool(data.results), data.results
     accounted = len(results) == results["sku"].nunique() == plan["counts"]["skus"]
-    needed = ("ingest", "plan") if data.dry_run else ("ingest", "plan", "promote", "forecast")
+    needed = ("ingest", "plan") if data.dry_run else ("ingest", "plan", "decide", "promote", "forecast")
     missing = [stage for stage in needed if stage not in data.stages]
     return {
         "catalogue": data.catalogue,

@@ -10,18 +10,19 @@ from typing import Any, Self
 
 import pandas as pd
 
-from include.skufleet.config import Catalogue, Gate
+from include.skufleet.config import Catalogue
 from include.skufleet.fleet.bounds import bound_columns
-from include.skufleet.fleet.outcomes import SkuOutcome, to_dict
+from include.skufleet.fleet.outcomes import SkuOutcome
 from include.skufleet.fleet.train import Draft
 from include.skufleet.forecasting import scoring
-from include.skufleet.lifecycle.promotion import judge, to_outcome
+from include.skufleet.lifecycle.promotion import to_outcome
 from include.skufleet.registry.metrics import Cell
 from include.skufleet.registry.package import ModelPackage, demand_signature, pinned
-from include.skufleet.registry.records import ModelRecord
+from include.skufleet.registry.records import CANDIDATE, ModelRecord
 
 _FIGURES = ("wape", "bias", "rmsse", "mase", "mae", "rmse", "baseline_wape", "baseline_rmsse", "coverage_80")
 _TAGGED = ("wape", "bias", "rmsse", "mase", "baseline_wape", "baseline_rmsse", "coverage_80")
+SHADOW = "shadow"
 _TOLD = ("sku", "department", "outcome", "candidate", "demand_class", "registered_name", "version", "gate")
 
 
@@ -31,30 +32,38 @@ class Recording:
 
     Attributes:
         package: what all models of the catalogue share.
-        gate: the catalogue's tolerances.
     """
 
     package: ModelPackage
-    gate: Gate
 
     @classmethod
     def of(cls, catalogue: Catalogue) -> Self:
         """The package of the scorer as it is now, with the catalogue's inputs and bounds in its signature."""
         flags = catalogue.landing.calendar.flags if catalogue.landing.calendar else {}
         signature = demand_signature(flags, bound_columns(catalogue))
-        return cls(ModelPackage(inspect.getsource(scoring), signature, pinned()), catalogue.gate)
+        return cls(ModelPackage(inspect.getsource(scoring), signature, pinned()))
 
     def record(self, draft: Draft, known: Mapping[str, Any]) -> tuple[SkuOutcome, ModelRecord]:
-        """The row with the gate's verdict, and the record of its model with the verdict and all figures as tags.
+        """The row, and the record of its model with the gate's verdict and all figures as tags.
 
         Args:
             draft: a draft with an artifact.
-            known: what the plan knows of the SKU: ``hierarchy`` and the version in ``production``.
+            known: what the plan knows of the SKU: its ``hierarchy``.
         """
-        champion = known["production"]
-        verdict = judge(to_dict(draft.row), to_outcome(champion["outcome"]) if champion else None, self.gate)
-        row = replace(draft.row, gate="passed" if verdict.promote else "held")
-        figures = {name: f"{getattr(row, name):.4f}" for name in _TAGGED if not math.isnan(getattr(row, name))}
+        return draft.row, self._record(draft.row, draft.artifact or {}, known)
+
+    def record_shadow(self, draft: Draft, known: Mapping[str, Any]) -> ModelRecord:
+        """The record of the model whose shadow begins."""
+        row = draft.row
+        told = replace(
+            row, candidate=row.trial_recipe, gate="shadow", recipe_since="", fingerprint=f"{row.fingerprint}.{SHADOW}"
+        )
+        return replace(self._record(told, draft.shadow or {}, known, figures=False), role=SHADOW)
+
+    def _record(
+        self, row: SkuOutcome, artifact: Mapping[str, Any], known: Mapping[str, Any], *, figures: bool = True
+    ) -> ModelRecord:
+        measured = {name: f"{getattr(row, name):.4f}" for name in _TAGGED if not math.isnan(getattr(row, name))}
         tags = {
             "candidate": row.candidate,
             "outcome": to_outcome(row.outcome),
@@ -63,17 +72,18 @@ class Recording:
             "stores": str(row.stores),
             "chosen_because": row.reason,
             "gate": row.gate,
-            "reason": verdict.reason,
+            "reason": row.verdict,
+            "stage": CANDIDATE,
+            "recipe_since": row.recipe_since,
         }
-        record = ModelRecord(
+        return ModelRecord(
             sku=row.sku,
             department=row.department,
             package=self.package,
-            parameters=draft.artifact or {},
+            parameters=artifact,
             groups=known["hierarchy"],
-            tags={**tags, **figures},
+            tags={**tags, **(measured if figures else {})},
         )
-        return row, record
 
 
 def list_figures(results: pd.DataFrame) -> tuple[list[str], list[list[Cell]]]:

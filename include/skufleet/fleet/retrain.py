@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from include.skufleet.fleet.progress import (
     Checkpoint,
     count_written,
     join_backtests,
+    join_trials,
     read_checkpoints,
     write_checkpoint,
 )
@@ -39,6 +40,7 @@ from include.skufleet.fleet.stockouts import list_stockouts
 from include.skufleet.fleet.train import Draft, describe_error
 from include.skufleet.registry.links import registry_search_url, run_url
 from include.skufleet.registry.records import ChunkRun, RegisteredVersion
+from include.skufleet.registry.register import Registered
 
 CHECKPOINT_SKUS = 50
 """SKUs that are written down together: a killed task does at most so many again."""
@@ -131,7 +133,8 @@ class _ChunkWork:
             part = Checkpoint(
                 outcomes=to_frame(done),
                 backtest=join_backtests([draft.backtest for draft in drafts if draft.backtest is not None]),
-                forecasts=self._forecast(done, {draft.row.sku: draft.artifact for draft in drafts if draft.artifact}),
+                forecasts=self._forecast(done, {draft.row.sku: draft for draft in drafts}),
+                trials=self._list_trials(done, drafts),
             )
             write_checkpoint(self.clients.store, self.folder, self.written, part)
             self.written += len(done)
@@ -151,6 +154,7 @@ class _ChunkWork:
         store.put_frame(f"{folder}/stockouts.parquet", masked)
         store.put_frame(f"{folder}/inputs.parquet", self._list_questions(results))
         store.put_frame(f"{folder}/forecast.parquet", forecasts)
+        store.put_frame(f"{folder}/trials.parquet", join_trials([part.trials for part in self.parts]))
         store.put_frame(f"{folder}/results.parquet", results)
         return results
 
@@ -165,16 +169,38 @@ class _ChunkWork:
                 records.append(record)
                 groups[known["name"]] = known["registered"]
         made = self.clients.registry.register(self.mlflow_run, records, groups)
-        return [self._note(row, made.get(sku)) for sku, row in rows.items()]
+        staged = self._register_shadows(drafts)
+        return [self._note(row, made.get(sku), staged.get(sku)) for sku, row in rows.items()]
 
-    def _note(self, row: SkuOutcome, made: RegisteredVersion | PermanentError | None) -> SkuOutcome:
-        """The row with what became of its registration."""
+    def _register_shadows(self, drafts: Sequence[Draft]) -> Mapping[str, Registered]:
+        """A second version of those SKUs whose challenger's shadow begins."""
+        begun = [draft for draft in drafts if draft.shadow is not None]
+        records = [self.recording.record_shadow(draft, self.data.skus[draft.row.sku]) for draft in begun]
+        return self.clients.registry.register(self.mlflow_run, records) if records else {}
+
+    def _list_trials(self, rows: Sequence[SkuOutcome], drafts: Sequence[Draft]) -> pd.DataFrame:
+        """The trials that begin, of SKUs whose versions were registered."""
+        begun = {row.sku: row for row in rows if row.trial == "begun"}
+        frames = [
+            draft.trial.assign(version=begun[draft.row.sku].staged_version or begun[draft.row.sku].version)
+            for draft in drafts
+            if draft.trial is not None and draft.row.sku in begun
+        ]
+        return join_trials(frames)
+
+    def _note(self, row: SkuOutcome, made: Registered | None, staged: Registered | None = None) -> SkuOutcome:
+        """The row with what became of its registration; a shadow whose version MLflow refuses does not begin."""
+        if isinstance(staged, RegisteredVersion):
+            row = replace(row, staged_version=staged.version, staged_uri=staged.artifact_uri)
+        elif row.trial_kind == "shadow" and row.trial == "begun":
+            row = replace(row, trial="", trial_kind="", trial_recipe="", verdict=f"{row.verdict} Not begun: {staged}")
         if made is None:
             return row
         if isinstance(made, PermanentError):
             log.warning("SKU %r could not be registered: %s", row.sku, made)
             reason = "could not be registered"
-            return replace(row, outcome="failed", reason=reason, step="register", error=describe_error(made), gate="")
+            row = replace(row, trial="", trial_kind="", trial_recipe="", gate="")
+            return replace(row, outcome="failed", reason=reason, step="register", error=describe_error(made))
         return replace(
             row,
             registered_name=made.name,
@@ -184,17 +210,19 @@ class _ChunkWork:
             artifact_bytes=made.artifact_bytes,
         )
 
-    def _forecast(self, rows: Sequence[SkuOutcome], own: dict[str, Artifact]) -> pd.DataFrame:
+    def _forecast(self, rows: Sequence[SkuOutcome], drafts: Mapping[str, Draft]) -> pd.DataFrame:
         """The forecasts of those SKUs that are not retired, by the version that the gate lets serve."""
         serving = {row.sku: choose_serving(row, self.data.skus[row.sku]["serving"], self.run.as_of) for row in rows}
         own_serves = {row.sku for row in rows if (item := serving[row.sku]) and item.version == row.version}
         others = {sku: item for sku, item in serving.items() if item and sku not in own_serves}
-        artifacts = {sku: own[sku] for sku in own_serves} | load_artifacts(self.clients, others)
+        own: dict[str, Artifact] = {sku: drafts[sku].artifact or {} for sku in own_serves}
+        artifacts = own | load_artifacts(self.clients, others)
         frames = []
         for row in rows:
             panel = self.data.panels.get(row.sku)
             if panel is not None and self.data.verdict.skus[row.sku].status != "inactive":
-                frame = forecast_sku(panel, self.catalogue, serving[row.sku], artifacts.get(row.sku))
+                answers = drafts[row.sku].answers if row.sku in own_serves else None
+                frame = forecast_sku(panel, self.catalogue, serving[row.sku], artifacts.get(row.sku), answers)
                 frames += [] if frame is None else [frame]
         return join_forecasts(frames, self.catalogue)
 

@@ -91,6 +91,51 @@ class RunKeys:
         return f"standing/{self.catalogue}.versions.parquet"
 
     @property
+    def trials_key(self) -> str:
+        """The open trials of recipes: both forecasts of each day."""
+        return f"standing/{self.catalogue}.trials.parquet"
+
+    @property
+    def canaries_key(self) -> str:
+        """What the canaries showed of each recipe, as JSON."""
+        return f"standing/{self.catalogue}.canaries.json"
+
+    @property
+    def rolled_back_key(self) -> str:
+        """The versions that were rolled back, and the data they were made of."""
+        return f"standing/{self.catalogue}.rolled-back.parquet"
+
+    @property
+    def lease_key(self) -> str:
+        """Who may move the catalogue's aliases just now."""
+        return f"standing/{self.catalogue}.lease.json"
+
+    @property
+    def pending_key(self) -> str:
+        """The change of aliases that is at work, or was broken off."""
+        return f"standing/{self.catalogue}.pending.json"
+
+    @property
+    def transitions_folder(self) -> str:
+        """Every change of a version's stage, an object per run or command."""
+        return f"transitions/{self.catalogue}/"
+
+    @property
+    def verdict_key(self) -> str:
+        """What the fleet gate said, as JSON."""
+        return f"{self.folder}/verdict.json"
+
+    @property
+    def moves_key(self) -> str:
+        """The moves of that change."""
+        return f"standing/{self.catalogue}.moves.parquet"
+
+    @property
+    def releases_key(self) -> str:
+        """The catalogue's releases that are kept, as JSON, the newest last."""
+        return f"releases/{self.catalogue}/releases.json"
+
+    @property
     def forecast_pointer(self) -> str:
         """Names the forecasts that are published."""
         return f"forecasts/{self.catalogue}/current.json"

@@ -21,6 +21,7 @@ from include.skufleet.fleet.bounds import bound_columns
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.inputs import active_stores
 from include.skufleet.fleet.outcomes import SkuOutcome, to_dict
+from include.skufleet.fleet.train import Answers
 from include.skufleet.forecasting.candidates import forecast_panel, restore
 from include.skufleet.forecasting.evaluation import fall_back
 from include.skufleet.forecasting.panel import Floats, Panel
@@ -119,7 +120,11 @@ def load_artifacts(clients: Clients, serving: Mapping[str, Serving]) -> dict[str
 
 
 def forecast_sku(
-    panel: Panel, catalogue: Catalogue, serving: Serving | None, artifact: Artifact | None
+    panel: Panel,
+    catalogue: Catalogue,
+    serving: Serving | None,
+    artifact: Artifact | None,
+    answers: Answers | None = None,
 ) -> pd.DataFrame | None:
     """The horizon of every active series of a SKU: by the serving version where it knows the store, else the fallback.
 
@@ -128,6 +133,7 @@ def forecast_sku(
         catalogue: horizon, levels of the intervals, when a series is retired.
         serving: the version that answers; ``None``: the fallback answers.
         artifact: its parameters; ``None`` where they cannot be read.
+        answers: what it forecast already, when it was made.
 
     Returns:
         The columns of ``forecast_columns``; a bound is NaN where the answering model has no interval of that level.
@@ -141,7 +147,9 @@ def forecast_sku(
     others = [position for position in stores if panel.stores[position] not in known]
     values = {name: np.full((len(stores), panel.horizon), np.nan) for name in ("y_hat", *bound_columns(catalogue))}
     answered = np.isin(stores, by_model)
-    if by_model and artifact is not None:
+    if answers is not None and answers.stores == tuple(by_model):
+        _fill(values, answered, answers.y_hat, answers.bounds)
+    elif by_model and artifact is not None:
         _fill(values, answered, *forecast_panel(artifact, panel, by_model))
     if others:
         _fill(values, ~answered, *_fall_back(panel, catalogue, others))

@@ -15,7 +15,7 @@ from typing import Any
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
 
-STAGES = ("ingest", "plan", "departments", "retrain", "promote", "forecast", "report", "tidy")
+STAGES = ("ingest", "plan", "departments", "retrain", "decide", "promote", "forecast", "report", "tidy")
 STATUS, FORGET_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 

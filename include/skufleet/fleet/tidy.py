@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,9 @@ import pandas as pd
 
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients, artifact_key
+from include.skufleet.fleet.releases import drop_releases, list_releases
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.transitions import compact_transitions
 from include.skufleet.lake.publishing import read_published, update_frame
 from include.skufleet.lake.store import ObjectStore, StoredObject
 from include.skufleet.lifecycle.retention import choose_versions_to_prune
@@ -34,6 +36,7 @@ def tidy_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, Any]
         Small JSON: versions that are kept and that were pruned, runs that were pruned, objects deleted.
     """
     pruned, kept = _prune_versions(clients, catalogue, run)
+    compact_transitions(clients.store, run)
     runs, objects = _prune_runs(clients.store, catalogue, run)
     return {
         "versions_kept": kept,
@@ -47,9 +50,11 @@ def _prune_versions(clients: Clients, catalogue: Catalogue, run: Run) -> tuple[i
     """How many versions were pruned, and how many are left."""
     states = clients.registry.states(catalogue.name)
     versions = _list_versions(clients, run, states)
-    aliased = {state.name: set(state.aliases.values()) for state in states.values()}
+    needed = {state.name: set(state.aliases.values()) for state in states.values()}
+    for name, version in _list_released(clients.store, catalogue, run):
+        needed.get(name, set()).add(version)
     old = choose_versions_to_prune(
-        versions, aliased, keep=catalogue.retention.versions, most=BACKLOG * max(1, len(aliased))
+        versions, needed, keep=catalogue.retention.versions, most=BACKLOG * max(1, len(needed))
     )
     if len(old):
         clients.registry.delete_versions(zip(old["name"], old["version"].astype(int), strict=True))
@@ -57,6 +62,15 @@ def _prune_versions(clients: Clients, catalogue: Catalogue, run: Run) -> tuple[i
         store.delete_many(artifact_key(store, file) for uri in old["artifact_uri"] for file in artifact_files(uri))
     left = update_frame(clients.store, run.versions_key, lambda now: _strike_off(versions, now, old))
     return len(old), len(left)
+
+
+def _list_released(store: ObjectStore, catalogue: Catalogue, run: Run) -> Iterator[tuple[str, int]]:
+    """Name and number of every version that a kept release names; other releases are forgotten, and deleted."""
+    store.delete_many(drop_releases(store, run, catalogue.retention.releases))
+    for release in list_releases(store, run):
+        if store.exists(release.key):
+            frame = store.get_frame(release.key, ["name", "version"])
+            yield from zip(frame["name"], frame["version"].astype(int), strict=True)
 
 
 def _strike_off(versions: pd.DataFrame, now: pd.DataFrame | None, pruned: pd.DataFrame) -> pd.DataFrame:
@@ -98,7 +112,7 @@ def _prune_runs(store: ObjectStore, catalogue: Catalogue, run: Run) -> tuple[int
     keys = [item.key for key in old for item in by_run[key]]
     for key in old:
         keys += [item.key for item in store.list(f"forecasts/{catalogue.name}/{key}/")]
-        keys += [f"releases/{catalogue.name}/{key}.parquet", f"reports/{catalogue.name}/{key}.html"]
+        keys.append(f"reports/{catalogue.name}/{key}.html")
     store.delete_many(keys)
     return len(old), len(keys)
 
@@ -115,7 +129,8 @@ def _list_at_work(folder: str, by_run: Mapping[str, list[StoredObject]]) -> set[
 
 
 def _list_in_force(store: ObjectStore, run: Run) -> set[str]:
-    """The runs whose release or forecasts are in force, by the parts of the keys that the pointers name."""
+    """The runs whose release is kept or whose forecasts are in force, by the parts of the keys that are named."""
     pointers = (read_published(store, pointer) or {} for pointer in (run.release_pointer, run.forecast_pointer))
-    named = [key for content in pointers for key in (*content.get("keys", ()), content.get("release", ""))]
+    named = [release.key for release in list_releases(store, run)]
+    named += [key for content in pointers for key in (*content.get("keys", ()), content.get("release", ""))]
     return {part.removesuffix(".parquet") for key in named for part in key.split("/")[2:3]}

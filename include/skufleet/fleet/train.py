@@ -5,6 +5,7 @@ Whatever happens to one SKU ends here as a ``Draft`` with an outcome and a reaso
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Mapping
@@ -16,14 +17,34 @@ import pandas as pd
 
 from include.skufleet.config import BASELINE, Catalogue
 from include.skufleet.errors import DataError
+from include.skufleet.fleet.gating import Ring, SkuGate
+from include.skufleet.fleet.inputs import active_stores
 from include.skufleet.fleet.outcomes import SkuOutcome
 from include.skufleet.forecasting.backtest import Scores
-from include.skufleet.forecasting.candidates import CANDIDATES
+from include.skufleet.forecasting.candidates import forecast_panel
 from include.skufleet.forecasting.evaluation import Evaluation, evaluate, fall_back, refit
-from include.skufleet.forecasting.panel import Panel
+from include.skufleet.forecasting.panel import Floats, Panel
+from include.skufleet.lifecycle.gate import Choice, Match
+from include.skufleet.lifecycle.guards import check_forecasts, check_size
+from include.skufleet.lifecycle.trials import COLUMNS
 from include.skufleet.quality.records import SkuVerdict
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model forecasts of the stores whose series is alive.
+
+    Attributes:
+        stores: positions of the panel's stores, n of them.
+        y_hat: (n, h) units.
+        bounds: column -> (n, h) units.
+    """
+
+    stores: tuple[int, ...]
+    y_hat: Floats
+    bounds: Mapping[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -34,11 +55,17 @@ class Draft:
         row: its outcome.
         artifact: the model's parameters, JSON-able; ``None`` where no new version is to be made.
         backtest: ``sku, store, date, cutoff, y, y_hat, baseline``; ``None`` for a fallback.
+        answers: the model's forecasts; ``None`` for a fallback.
+        shadow: parameters of the recipe whose shadow begins; ``None``: none does.
+        trial: rows of the trial that begins, ``lifecycle.trials.COLUMNS``; ``None``: none does.
     """
 
     row: SkuOutcome
     artifact: Mapping[str, Any] | None = None
     backtest: pd.DataFrame | None = None
+    answers: Answers | None = None
+    shadow: Mapping[str, Any] | None = None
+    trial: pd.DataFrame | None = None
 
 
 def draft_sku(
@@ -48,7 +75,7 @@ def draft_sku(
     catalogue: Catalogue,
     *,
     department: str,
-    champion: Mapping[str, Any] | None,
+    ring: Ring,
     fingerprint: str = "",
     force: bool = False,
 ) -> Draft:
@@ -60,10 +87,11 @@ def draft_sku(
         verdict: what the validation said of it.
         catalogue: candidates, windows, metric.
         department: for the record.
-        champion: the version in production (``version, candidate, outcome``), if any.
+        ring: the version in production, and what is on trial.
         fingerprint: for the record.
         force: train it although it is retired.
     """
+    champion = ring.champion
     row = SkuOutcome(
         sku=sku,
         department=department,
@@ -83,7 +111,7 @@ def draft_sku(
             return _fall_back(replace(row, outcome="quarantined"), panel, catalogue, champion)
         if not verdict.train and verdict.status != "inactive":
             return _fall_back(replace(row, outcome="fallback"), panel, catalogue, champion)
-        return _train(row, panel, catalogue, champion)
+        return _train(row, panel, catalogue, ring)
     except MemoryError:
         raise  # no fault of this SKU alone: the task is tried again, and carefully
     except Exception as error:
@@ -91,20 +119,141 @@ def draft_sku(
         return _record_failure(row, panel, catalogue, champion, error)
 
 
-def _train(row: SkuOutcome, panel: Panel, catalogue: Catalogue, champion: Mapping[str, Any] | None) -> Draft:
-    """Backtest all candidates on the same windows, the champion's recipe too, and refit the chosen one on all data."""
-    recipe = champion["candidate"] if champion and champion["candidate"] in CANDIDATES else None
-    evaluation = evaluate(panel, catalogue, also=recipe)
-    if evaluation.chosen is None:
+def _train(row: SkuOutcome, panel: Panel, catalogue: Catalogue, ring: Ring) -> Draft:
+    """Backtest all candidates on the same windows, let the gate choose a recipe, and refit it on all data."""
+    gate = SkuGate(panel, catalogue, ring)
+    evaluation = evaluate(panel, catalogue, also=ring.asked, settle=gate.settle)
+    if evaluation.chosen is None or gate.choice is None or gate.match is None:
         if evaluation.errors:
             raise DataError(evaluation.reason)
-        return _fall_back(replace(row, outcome="fallback", reason=evaluation.reason), panel, catalogue, champion)
+        return _fall_back(replace(row, outcome="fallback", reason=evaluation.reason), panel, catalogue, ring.champion)
+    choice, match = gate.choice, gate.match
     reason = "; ".join(part for part in (row.reason, evaluation.reason) if part)
-    row = replace(row, reason=reason, candidate=evaluation.chosen, **_figures(evaluation, catalogue.backtest.metric))
-    artifact = refit(panel, evaluation, catalogue).to_artifact()
-    row = replace(row, pooled_with=find_pool(artifact))
-    baseline = BASELINE if BASELINE in evaluation.backtest.forecasts else evaluation.chosen
-    return Draft(row, artifact, evaluation.backtest.to_frame(evaluation.chosen, baseline, evaluation.bounds))
+    row = replace(row, reason=reason, **_figures(evaluation, catalogue.backtest.metric), **_describe_match(match))
+    model = _refit(panel, evaluation, catalogue)
+    if model.wrong and choice.changed and ring.recipe in evaluation.backtest.forecasts:
+        # The newcomer fails where production's recipe may not.
+        told = f"{choice.recipe}: {model.wrong}; production's {ring.recipe} is refit."
+        choice = replace(choice, recipe=ring.recipe, rule="guard", reason=told, changed=False, start="")
+        evaluation = evaluate(panel, catalogue, also=ring.asked, settle=lambda *_: ring.recipe)
+        row = replace(row, **_figures(evaluation, catalogue.backtest.metric))
+        model = _refit(panel, evaluation, catalogue)
+    if model.wrong and not ring.recipe:
+        told = f"{choice.recipe}: {model.wrong}"
+        return _fall_back(replace(row, outcome="fallback", reason=told, rule="guard"), panel, catalogue, ring.champion)
+    if model.wrong:
+        told = f"{choice.recipe}: {model.wrong}; version {row.champion_version} goes on serving."
+        choice = replace(choice, rule="guard", reason=told, start="")
+    row = replace(
+        row,
+        candidate=choice.recipe,
+        pooled_with=find_pool(model.artifact),
+        gate="held" if model.wrong else "passed",
+        rule=choice.rule,
+        verdict=choice.reason,
+        recipe_since=_find_since(ring, changed=choice.changed),
+        **_describe_trial(match, choice),
+    )
+    baseline = BASELINE if BASELINE in evaluation.backtest.forecasts else choice.recipe
+    backtest = evaluation.backtest.to_frame(choice.recipe, baseline, evaluation.bounds)
+    draft = Draft(row, model.artifact, backtest, model.answers)
+    return _begin_trial(draft, panel, evaluation, catalogue, ring, choice, match) if choice.start else draft
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A refit model with its forecasts, and what is wrong with them."""
+
+    artifact: Mapping[str, Any]
+    answers: Answers | None
+    wrong: str
+
+
+def _refit(panel: Panel, evaluation: Evaluation, catalogue: Catalogue, recipe: str | None = None) -> _Model:
+    """Fit on all data, forecast, and look at the guard rails."""
+    artifact = refit(panel, evaluation, catalogue, recipe).to_artifact()
+    stores = active_stores(panel, catalogue.validation.inactive_after)
+    try:
+        y_hat, bounds = forecast_panel(artifact, panel, stores)
+    except ValueError as error:
+        return _Model(artifact, None, f"it cannot forecast: {error}")
+    gate = catalogue.gate
+    if gate.mode == "disabled":
+        return _Model(artifact, Answers(stores, y_hat, bounds), "")
+    wrong = check_forecasts(y_hat, panel.units[list(stores)], gate) or check_size(len(json.dumps(artifact)), gate)
+    return _Model(artifact, Answers(stores, y_hat, bounds), wrong)
+
+
+def _begin_trial(
+    draft: Draft,
+    panel: Panel,
+    evaluation: Evaluation,
+    catalogue: Catalogue,
+    ring: Ring,
+    choice: Choice,
+    match: Match,
+) -> Draft:
+    """Forecasts of both recipes, side by side; a shadow's model is kept, a canary's rival is not.
+
+    Where the other recipe cannot be refit, or fails the guard rails, no trial begins.
+    """
+    other = match.challenger.recipe if choice.start == "shadow" else ring.recipe
+    try:
+        model = _refit(panel, evaluation, catalogue, other)
+    except (ValueError, ArithmeticError) as error:
+        model = _Model({}, None, f"it could not be refit: {error}")
+    if model.wrong or model.answers is None or draft.answers is None:
+        told = f"{draft.row.verdict} {other}: {model.wrong}; its {choice.start} does not begin."
+        return replace(draft, row=replace(draft.row, verdict=told, trial="", trial_kind="", trial_recipe=""))
+    own, rival = (model.answers, draft.answers) if choice.start == "shadow" else (draft.answers, model.answers)
+    rows = pd.DataFrame(
+        {
+            "sku": panel.sku,
+            "kind": choice.start,
+            "recipe": match.challenger.recipe,
+            "rival": ring.recipe,
+            "version": 0,
+            "since": ring.as_of.isoformat(),
+            "store": np.repeat([panel.stores[position] for position in own.stores], panel.horizon),
+            "date": np.tile(panel.future.dates.astype("datetime64[s]"), len(own.stores)),
+            "y_hat": own.y_hat.reshape(-1),
+            "rival_y_hat": rival.y_hat.reshape(-1),
+        }
+    ).astype(COLUMNS)
+    return replace(draft, trial=rows, shadow=model.artifact if choice.start == "shadow" else None)
+
+
+def _find_since(ring: Ring, *, changed: bool) -> str:
+    since = None if changed else ring.since
+    return (since or ring.as_of).isoformat()
+
+
+def _describe_match(match: Match) -> dict[str, Any]:
+    """What the gate was asked, as fields of ``SkuOutcome``."""
+    evidence = match.evidence
+    rival = match.champion is not None and match.challenger.recipe != match.champion.recipe
+    return {
+        "challenger": match.challenger.recipe,
+        "gain": evidence.gain if evidence and rival else math.nan,
+        "p_value": evidence.p_value if evidence and rival else math.nan,
+    }
+
+
+def _describe_trial(match: Match, choice: Choice) -> dict[str, Any]:
+    """What became of a trial, as fields of ``SkuOutcome``."""
+    trial = match.trial
+    if choice.start:
+        return {"trial": "begun", "trial_kind": choice.start, "trial_recipe": match.challenger.recipe}
+    if not trial.recipe:
+        return {}
+    return {
+        "trial": "ended" if choice.ends else "open",
+        "trial_kind": trial.kind,
+        "trial_recipe": trial.recipe,
+        "trial_error": trial.error,
+        "trial_rival_error": trial.rival_error,
+        "trial_periods": trial.periods,
+    }
 
 
 def _fall_back(row: SkuOutcome, panel: Panel, catalogue: Catalogue, champion: Mapping[str, Any] | None) -> Draft:
@@ -115,7 +264,10 @@ def _fall_back(row: SkuOutcome, panel: Panel, catalogue: Catalogue, champion: Ma
     artifact = fitted.to_artifact()
     if department := find_pool(artifact):
         row = replace(row, reason=f"{row.reason}; served at its own level with the calendar of {department}")
-    return Draft(replace(row, candidate=fitted.name, pooled_with=department), artifact)
+    beside = "it replaces the one in production" if champion else "nothing was in production"
+    verdict = f"{fitted.name}: a fallback serves; {beside}."
+    row = replace(row, candidate=fitted.name, pooled_with=department, gate="passed", rule="fallback", verdict=verdict)
+    return Draft(row, artifact)
 
 
 def _record_failure(

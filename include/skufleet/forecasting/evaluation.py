@@ -5,7 +5,7 @@ What does not belong here: gates, registering, deciding whether a SKU can be tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,7 +47,7 @@ class Evaluation:
 
     Attributes:
         chosen: the candidate to refit; ``None`` when no window fits or every candidate failed (``reason`` says which).
-        members: what the chosen one is made of: itself, or the members of the ensemble.
+        pair: the members of the ensemble, were it chosen.
         reason: a sentence.
         demand_class: kind of demand over the whole panel.
         backtest: windows, forecasts and scores, the candidate in production included.
@@ -61,7 +61,7 @@ class Evaluation:
     """
 
     chosen: str | None
-    members: tuple[str, ...]
+    pair: tuple[str, ...]
     reason: str
     demand_class: DemandClass
     backtest: Backtest
@@ -71,6 +71,11 @@ class Evaluation:
     seconds_saved: float
     bounds: Mapping[str, Floats]
     coverage: Mapping[float, float]
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """What the chosen one is made of: itself, or the pair of the ensemble."""
+        return self.pair if self.chosen == ENSEMBLE else (self.chosen,) if self.chosen else ()
 
     @property
     def scores(self) -> Scores | None:
@@ -84,7 +89,12 @@ class Evaluation:
 
 
 def evaluate(
-    panel: Panel, catalogue: Catalogue, *, names: Sequence[str] | None = None, also: str | None = None
+    panel: Panel,
+    catalogue: Catalogue,
+    *,
+    names: Sequence[str] | None = None,
+    also: Sequence[str] = (),
+    settle: Callable[[Backtest, str], str] | None = None,
 ) -> Evaluation:
     """Backtest the catalogue's candidates on the same windows and choose one.
 
@@ -92,14 +102,16 @@ def evaluate(
         panel: the SKU's data.
         catalogue: candidates and their settings, windows, metric, budget, levels of the intervals.
         names: candidates to choose from, instead of the catalogue's.
-        also: the candidate of the version in production: backtested too where it is known, chosen only if named.
+        also: candidates that are backtested too where they are known, whatever they cost, and chosen only if named:
+            the recipe in production first.
+        settle: has the last word: gets the backtest and the choice, returns a candidate that served every window.
 
     Raises:
         ConfigError: a name is not a candidate.
         ValueError: the horizon is longer than the panel's.
     """
     named = list(catalogue.candidates if names is None else names)
-    asked = list(dict.fromkeys([*named, *([also] if also in CANDIDATES or also == ENSEMBLE else [])]))
+    asked = list(dict.fromkeys([*named, *(name for name in also if name in CANDIDATES or name == ENSEMBLE)]))
     demand_class, settings = classify_demand(panel.units), catalogue.backtest
     informed = is_informed(panel)
     handicaps = find_handicaps([name for name in asked if name != ENSEMBLE], demand_class, informed=informed)
@@ -127,14 +139,16 @@ def evaluate(
         baseline=BASELINE,
         tolerance=catalogue.gate.max_loss_to_baseline,
     )
+    if settle is not None and chosen is not None:
+        chosen = settle(backtest, chosen)
     evaluation = Evaluation(
         chosen=chosen,
-        members=members if chosen == ENSEMBLE else (chosen,) if chosen else (),
+        pair=members,
         reason="",
         demand_class=demand_class,
         backtest=backtest,
         baseline=backtest.scores.get(BASELINE),
-        champion=backtest.scores.get(also) if also else None,
+        champion=backtest.scores.get(also[0]) if also else None,
         not_tried=_describe_left_out(agenda, backtest),
         seconds_saved=_count_seconds_saved(agenda, backtest),
         bounds={},
@@ -153,14 +167,14 @@ def is_informed(panel: Panel) -> bool:
 
 
 def _plan(
-    panel: Panel, catalogue: Catalogue, handicaps: Mapping[str, float], also: str | None, demand_class: DemandClass
+    panel: Panel, catalogue: Catalogue, handicaps: Mapping[str, float], also: Sequence[str], demand_class: DemandClass
 ) -> Agenda:
-    """What to try; the baseline, the preferred candidate and the champion's recipe whatever they cost."""
+    """What to try; the baseline, the preferred candidate and what is asked for besides whatever they cost."""
     candidates = [find_candidate(name, catalogue.settings) for name in handicaps]
     preferred = next((item.name for item in candidates if demand_class in item.classes), BASELINE)
     return plan_trials(
         candidates,
-        always={BASELINE, preferred, also},
+        always={BASELINE, preferred, *also},
         demand_class=demand_class,
         rows=int((~np.isnan(panel.units)).sum()),
         windows=catalogue.backtest.windows,
@@ -218,7 +232,7 @@ def _explain(panel: Panel, evaluation: Evaluation, own: Mapping[str, Scores], ca
     backtest, metric, chosen = evaluation.backtest, catalogue.backtest.metric, evaluation.chosen
     if chosen is not None:
         values = ", ".join(f"{name} {getattr(scores, metric):.4g}" for name, scores in own.items())
-        made_of = f" of {' and '.join(evaluation.members)}" if chosen == ENSEMBLE else ""
+        made_of = f" of {' and '.join(evaluation.pair)}" if chosen == ENSEMBLE else ""
         return f"{chosen}{made_of} by {metric} over {len(backtest.cutoffs)} window(s): {values}"
     if len(backtest.cutoffs) == 0:
         before = min(panel.season_length, 2 * catalogue.horizon)
@@ -229,21 +243,27 @@ def _explain(panel: Panel, evaluation: Evaluation, own: Mapping[str, Scores], ca
     return "every candidate failed: " + "; ".join(f"{name}: {error}" for name, error in backtest.errors.items())
 
 
-def refit(panel: Panel, evaluation: Evaluation, catalogue: Catalogue) -> Fitted:
-    """Fit the chosen candidate, or each member of the chosen ensemble, on all data; with its intervals.
+def refit(panel: Panel, evaluation: Evaluation, catalogue: Catalogue, recipe: str | None = None) -> Fitted:
+    """Fit the chosen candidate, or each member of the ensemble, on all data; with its intervals.
+
+    Args:
+        panel: the SKU's data.
+        evaluation: of the same panel.
+        catalogue: settings of the candidates, levels of the intervals.
+        recipe: another one of those that served every window, in place of the chosen one.
 
     Raises:
         ValueError: nothing was chosen.
     """
-    if evaluation.chosen is None:
+    chosen = recipe or evaluation.chosen
+    if chosen is None:
         raise ValueError(f"SKU {panel.sku!r}: nothing was chosen: {evaluation.reason}")
-    seen = panel if evaluation.chosen == BASELINE else mask_stockouts(panel)
-    fitted = [
-        find_candidate(name, catalogue.settings).fit(panel if name == BASELINE else seen) for name in evaluation.members
-    ]
-    model = combine(panel, fitted) if evaluation.chosen == ENSEMBLE else fitted[0]
+    seen = panel if chosen == BASELINE else mask_stockouts(panel)
+    members = evaluation.pair if chosen == ENSEMBLE else (chosen,)
+    fitted = [find_candidate(name, catalogue.settings).fit(panel if name == BASELINE else seen) for name in members]
+    model = combine(panel, fitted) if chosen == ENSEMBLE else fitted[0]
     backtest = evaluation.backtest
-    y_hat = backtest.forecasts[evaluation.chosen]
+    y_hat = backtest.forecasts[chosen]
     return _with_intervals(model, backtest.y, y_hat, catalogue, evaluation.demand_class)
 
 

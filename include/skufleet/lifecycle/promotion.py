@@ -1,36 +1,40 @@
-"""Apply the gate to every new version of a run. Safe to repeat, also when runs finish in the wrong order."""
+"""What becomes of every new version of a run, beside what is in production by now. Pure: frames in, decisions out.
+
+The chunks have asked the gate; since then production may have changed: another run promoted, a person rolled back, an
+alias was moved by hand in MLflow. What was not foreseen is held back and told, never overwritten.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from include.skufleet.config import Gate
-from include.skufleet.errors import ConfigError, PermanentError
-from include.skufleet.lifecycle.gate import Decision, Outcome, decide
-from include.skufleet.registry.client import Registry
-from include.skufleet.registry.records import PREVIOUS, RegisteredVersion
+from include.skufleet.registry.records import PREVIOUS, STAGING, RegisteredVersion
 from include.skufleet.registry.states import ModelState
+
+Outcome = Literal["trained", "fallback"]
 
 
 @dataclass(frozen=True, slots=True)
-class Promotion:
-    """What became of one new version: a row of ``decisions.parquet``.
+class Decision:
+    """What becomes of one new version: a row of ``decisions.parquet``.
 
     Attributes:
         sku: the SKU's code.
         registered_name: the registered model's name.
         version: the new version.
-        promoted: whether it is in production now.
-        rule: which rule decided.
+        promoted: whether it goes to production, or is there.
+        rule: which rule decided: of ``lifecycle.gate``, or ``already``, ``newer``, ``moved``, ``rolled_back``,
+            ``fallback``, ``guard``, ``fleet``, ``approval``, ``error``.
         reason: one sentence with the figures.
+        changed: whether another recipe than production's takes over.
         previous_version: the version in production before, 0 where there was none.
+        staging: the version that ``staging`` is to name: 0 none, -1 what it names already.
     """
 
     sku: str
@@ -39,73 +43,72 @@ class Promotion:
     promoted: bool
     rule: str
     reason: str
-    previous_version: int
+    changed: bool = False
+    previous_version: int = 0
+    staging: int = -1
 
 
-_TYPES = {
+TYPES = {
     "sku": "str",
     "registered_name": "str",
     "version": "int64",
     "promoted": "bool",
     "rule": "str",
     "reason": "str",
+    "changed": "bool",
     "previous_version": "int64",
+    "staging": "int64",
 }
 
 
-def promote(
-    registry: Registry,
-    results: pd.DataFrame,
-    states: Mapping[str, ModelState],
-    gate: Gate,
-    *,
-    as_of: date,
-    threads: int = 4,
-) -> pd.DataFrame:
-    """Move to production what passes the gate, and let the rest wait in staging with the reason.
+@dataclass(frozen=True)
+class Known:
+    """What is known of production beside MLflow's aliases.
 
-    A version that is in production already stays; production never moves to a version of an earlier ``as_of``, nor, of
-    one ``as_of``, to an earlier version: such a version gets no alias. A SKU whose version MLflow refuses (deleted by
-    hand, for example) gets the rule ``error``, and the others go on.
+    Attributes:
+        released: SKU -> the version that the release in force names.
+        by_people: SKUs whose version in production was put there by a person, by rollback or promotion.
+        refused: fingerprints of versions that were rolled back, and why.
+    """
+
+    released: Mapping[str, int]
+    by_people: Collection[str] = ()
+    refused: Mapping[str, str] | None = None
+
+
+def decide_versions(
+    results: pd.DataFrame, states: Mapping[str, ModelState], known: Known, gate: Gate, *, as_of: date
+) -> pd.DataFrame:
+    """Decide on every new version of a run.
 
     Args:
-        registry: the registry.
-        results: the run's results; rows with a ``version`` above 0 count. Columns ``sku, registered_name, version,
-            outcome, candidate, metric, challenger_metric, baseline_metric, champion_metric, gate``; the last is what
-            the version's tags say already: ``passed`` or ``held``.
+        results: the run's results; rows with a ``version`` above 0 count.
         states: SKU -> what its registered model points at now.
-        gate: the catalogue's tolerances.
+        known: what is known of production besides.
+        gate: ``mode`` says whether a version that the guard rails refuse is held back.
         as_of: the run's date.
-        threads: SKUs at the same time.
 
     Returns:
-        One row per version: ``sku, registered_name, version, promoted, rule, reason, previous_version``, in the order
-        of ``results``.
-
-    Raises:
-        ServiceUnavailableError: MLflow went away; what was promoted stays, and a second call does the rest.
+        One row per version, the fields of ``Decision``, in the order of ``results``.
     """
-    rows = results[results["version"] > 0].to_dict("records")
     by_name = {state.name: state for state in states.values()}
-    done = _in_threads(
-        lambda row: _promote_one(registry, row, by_name.get(row["registered_name"]), gate, as_of), rows, threads
-    )
-    return pd.DataFrame([asdict(item) for item in done], columns=list(_TYPES)).astype(_TYPES)
+    rows = results[results["version"] > 0].to_dict("records")
+    decided = [_decide(row, by_name.get(str(row["registered_name"])), known, gate, as_of) for row in rows]
+    return to_frame(decided)
 
 
-def judge(row: Mapping[str, Any], production_outcome: Outcome | None, gate: Gate) -> Decision:
-    """What the gate says of a row of the results, beside a version in production of this outcome (``None``: none)."""
-    champion = float(row["champion_metric"])
-    return decide(
-        float(row["challenger_metric"]),
-        float(row["baseline_metric"]),
-        None if math.isnan(champion) else champion,
-        gate,
-        candidate=str(row["candidate"]),
-        outcome=to_outcome(row["outcome"]),
-        production_outcome=production_outcome,
-        metric=str(row["metric"]) or "metric",
+def hold_back(decisions: pd.DataFrame, rule: str, reason: str) -> pd.DataFrame:
+    """The same decisions, where nothing goes to production that is not there yet, for a reason that all share."""
+    held = decisions["promoted"] & (decisions["rule"] != "already")
+    changed = {"promoted": False, "rule": rule, "reason": reason, "changed": False, "staging": -1}
+    return decisions.assign(**{name: decisions[name].mask(held, value) for name, value in changed.items()}).astype(
+        TYPES
     )
+
+
+def to_frame(decisions: Collection[Decision]) -> pd.DataFrame:
+    """A row each, typed even without a row."""
+    return pd.DataFrame([asdict(item) for item in decisions], columns=list(TYPES)).astype(TYPES)
 
 
 def to_outcome(value: object) -> Outcome:
@@ -113,54 +116,59 @@ def to_outcome(value: object) -> Outcome:
     return "trained" if value == "trained" else "fallback"
 
 
-def _in_threads(work: Callable[[Any], Promotion], rows: Iterable[Any], threads: int) -> list[Promotion]:
-    """Do all rows; the first error stops those that have not begun, rather than let each wait for a dead server."""
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(work, row) for row in rows]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+def find_moved_by_hand(states: Mapping[str, ModelState], released: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """SKU -> the released version and the one that MLflow's alias names (0: none), where these differ."""
+    named = {sku: state.production.version if state.production else 0 for sku, state in states.items()}
+    return {
+        sku: (version, named.get(sku, 0)) for sku, version in sorted(released.items()) if named.get(sku, 0) != version
+    }
 
 
-def _promote_one(
-    registry: Registry, row: dict[str, Any], state: ModelState | None, gate: Gate, as_of: date
-) -> Promotion:
+def _decide(row: Mapping[Any, Any], state: ModelState | None, known: Known, gate: Gate, as_of: date) -> Decision:
     sku, name, version = str(row["sku"]), str(row["registered_name"]), int(row["version"])
+    own = Decision(sku, name, version, False, str(row["rule"]), str(row["verdict"]))
     if state is None:
-        reason = f"MLflow has no registered model {name}; it was deleted after the run registered version {version}"
-        return Promotion(sku, name, version, False, "error", reason, 0)
+        reason = f"MLflow has no registered model {name}; it was deleted after the run registered version {version}."
+        return replace(own, rule="error", reason=reason)
     current = state.production
     if current and current.version == version:
-        again = judge(row, None, gate)
-        reason = again.reason if again.promote and row["outcome"] == "trained" else "In production already."
-        return Promotion(sku, name, version, True, "already", reason, state.aliases.get(PREVIOUS, 0))
-    previous = current.version if current else 0
-    decision = _decide(row, current, gate, as_of)
-    try:
-        _carry_out(registry, row, state, decision)
-    except ConfigError:
-        raise
-    except PermanentError as error:
-        decision = Decision(False, str(error), "error")
-    return Promotion(sku, name, version, decision.promote, decision.rule, decision.reason, previous)
+        return replace(own, promoted=True, rule="already", previous_version=state.aliases.get(PREVIOUS, 0))
+    own = replace(own, previous_version=current.version if current else 0)
+    refusal = _refuse(row, current, known, gate, as_of)
+    if refusal is not None:
+        return replace(own, rule=refusal[0], reason=refusal[1])
+    changed = current is not None and current.outcome == "trained" and current.candidate != str(row["candidate"])
+    return replace(own, promoted=True, changed=changed, staging=_stage(row, state))
 
 
-def _decide(row: dict[str, Any], current: RegisteredVersion | None, gate: Gate, as_of: date) -> Decision:
-    version = int(row["version"])
+def _refuse(
+    row: Mapping[Any, Any], current: RegisteredVersion | None, known: Known, gate: Gate, as_of: date
+) -> tuple[str, str] | None:
+    """Rule and reason why the version does not go to production; ``None``: it does."""
+    sku, version = str(row["sku"]), int(row["version"])
+    now = current.version if current else 0
     if current and (current.as_of, current.version) > (as_of.isoformat(), version):
-        reason = f"Version {current.version} in production is of {current.as_of}; this one, of {as_of}, is older."
-        return Decision(False, reason, "newer")
-    return judge(row, to_outcome(current.outcome) if current else None, gate)
+        return "newer", f"Version {now} in production is of {current.as_of}; this one, of {as_of}, is older."
+    released = known.released.get(sku)
+    if released is not None and released != now:
+        found = f"names version {now}" if now else "is gone"
+        return "moved", (
+            f"The alias production was moved by hand: it {found}, the release in force says {released}. It is left as "
+            "it is; the next new version is judged beside it."
+        )
+    if sku in known.by_people and now != int(row["champion_version"]):
+        return "moved", f"A person put version {now} into production while the run was at work; it is left as it is."
+    if reason := (known.refused or {}).get(str(row["fingerprint"])):
+        return "rolled_back", f"Its data are those of a version that was rolled back: {reason}"
+    if row["gate"] != "passed" and (gate.mode == "enabled" or not row["gate"]):
+        return str(row["rule"]), str(row["verdict"])
+    if to_outcome(row["outcome"]) == "fallback" and current and current.outcome == "trained":
+        return "fallback", f"{row['candidate']}: a fallback does not replace the trained version in production."
+    return None
 
 
-def _carry_out(registry: Registry, row: dict[str, Any], state: ModelState, decision: Decision) -> None:
-    """Move the aliases; correct the version's tags where production has changed since they were written."""
-    version, verdict = int(row["version"]), "passed" if decision.promote else "held"
-    if row["gate"] != verdict:
-        registry.tag_version(state.name, version, {"gate": verdict, "reason": decision.reason})
-    if decision.promote:
-        registry.set_production(state, version)
-    elif decision.rule != "newer":
-        registry.keep_in_staging(state, version)
+def _stage(row: Mapping[Any, Any], state: ModelState) -> int:
+    """Which version ``staging`` is to name once the new one serves."""
+    if row["trial_kind"] == "shadow":
+        return {"begun": int(row["staged_version"]), "ended": 0}.get(str(row["trial"]), -1)
+    return 0 if STAGING in state.aliases else -1

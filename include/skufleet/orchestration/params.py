@@ -15,6 +15,9 @@ from include.skufleet.errors import ConfigError
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.search.run import SearchRun
 
+APPROVE = "approve"
+"""The task at which a person approves a release."""
+
 
 def retrain_params() -> dict[str, Param]:
     """What a person can set when triggering a retraining run, with defaults that mean "everything, now"."""
@@ -88,6 +91,64 @@ def current_run(catalogue: str) -> Run:
     context: Mapping[str, Any] = get_current_context()
     params = context["params"]
     return Run(**_identity(catalogue, context), force=bool(params.get("force")), dry_run=bool(params.get("dry_run")))
+
+
+def current_actor() -> str:
+    """Who asked for the run: the person who triggered it, or the run itself."""
+    dag_run = get_current_context()["dag_run"]
+    return str(getattr(dag_run, "triggering_user_name", None) or f"run {dag_run.run_id}")
+
+
+def current_answer() -> dict[str, Any] | None:
+    """What a person said of the release; ``None`` where nobody was asked, or nobody answered."""
+    answer = get_current_context()["ti"].xcom_pull(task_ids=APPROVE)
+    return dict(answer) if answer else None
+
+
+def rollback_params() -> dict[str, Param]:
+    """What a person sets when taking a release back."""
+    return {
+        "release": Param(
+            default="previous",
+            type="string",
+            minLength=1,
+            title="Release",
+            description_md="The release to go back to: its name or the beginning of it, a date (the newest release of "
+            "that date), or `previous`. `python -m include.skufleet releases` lists them.",
+        ),
+        "skus": Param(
+            default=[],
+            type=["null", "array"],
+            items={"type": "string"},
+            title="SKUs",
+            description_md="SKU codes or shell patterns such as `FRE-*`, one per line. Empty: all of the release.",
+        ),
+        "department": Param(
+            default=None, type=["null", "string"], title="Department", description_md="Only SKUs of it. Empty: of all."
+        ),
+        "reason": Param(
+            default="", type=["null", "string"], title="Reason", description_md="Why, for the history of each SKU."
+        ),
+        "forecast": Param(
+            default=True,
+            type="boolean",
+            title="Forecast anew",
+            description_md="Start a retraining run afterwards: it forecasts with what serves now. SKUs whose data are "
+            "as they were are not trained.",
+        ),
+    }
+
+
+def current_rollback(catalogue: str) -> dict[str, Any]:
+    """What the trigger form of the rollback says."""
+    params = get_current_context()["params"]
+    return {
+        "catalogue": catalogue,
+        "release": str(params["release"]),
+        "skus": [str(sku) for sku in params.get("skus") or ()],
+        "department": str(params.get("department") or ""),
+        "reason": str(params.get("reason") or ""),
+    }
 
 
 def current_search(catalogue: str) -> SearchRun:

@@ -66,14 +66,46 @@ def retrain(run: Run, chunk: str, label: str) -> dict[str, Any]:
     return summary
 
 
-def promote(run: Run) -> dict[str, Any]:
-    """Apply the gate to every new version and freeze the release; skipped for a dry run and a run without a plan."""
+def decide(run: Run) -> dict[str, Any]:
+    """Decide on every new version and on the release; skipped for a dry run and a run without a plan."""
+    from include.skufleet.fleet.decide import decide_run
+
+    clients, catalogue = _open(run)
+    _skip_without_models(clients, run)
+    with _timed(clients, run, "decide"):
+        decided = decide_run(clients, catalogue, run)
+    log.info("%s", decided["fleet_gate"]["reason"])
+    return decided
+
+
+def promote(run: Run, actor: str, answer: dict[str, Any] | None) -> dict[str, Any]:
+    """Carry out what was decided, and freeze the release; skipped like ``decide``."""
     from include.skufleet.fleet.promote import promote_run
+    from include.skufleet.orchestration.approval import read_answer
 
     clients, catalogue = _open(run)
     _skip_without_models(clients, run)
     with _timed(clients, run, "promote"):
-        return promote_run(clients, catalogue, run)
+        promoted = promote_run(clients, catalogue, run, read_answer(catalogue, answer), actor)
+    if promoted["stopped"]:
+        log.warning("Production stays as it is. %s", promoted["stopped"])
+    return promoted
+
+
+def roll_back(command: dict[str, Any], run_id: str, actor: str) -> dict[str, Any]:
+    """Put what a release named back into production; fails where a SKU could not be moved, after all others were."""
+    from include.skufleet.fleet.releases import find_release
+    from include.skufleet.fleet.rollback import Scope, roll_back, summarise
+    from include.skufleet.fleet.run import RunKeys
+    from include.skufleet.orchestration.clients import open_clients
+
+    clients, catalogue = open_clients(read_settings()), find_catalogue(command["catalogue"])
+    release = find_release(clients.store, RunKeys(catalogue.name, run_id), command["release"])
+    scope = Scope(tuple(command["skus"]), command["department"])
+    done = roll_back(clients, catalogue, release, scope, actor=actor, run_id=run_id, reason=command["reason"])
+    summary = summarise(done, release)
+    log.info("%s", summary["sentence"])
+    return summary
 
 
 def forecast(run: Run) -> dict[str, Any]:

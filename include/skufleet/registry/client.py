@@ -17,9 +17,10 @@ from include.skufleet.registry.runs import find_or_create_run, finish_run
 from include.skufleet.registry.states import (
     ModelState,
     find_states,
-    hold_in_staging,
-    move_to_production,
+    point_production,
+    point_staging,
     tag_version,
+    tag_versions,
 )
 from include.skufleet.registry.trials import TrialRun, close_trial, log_trial, open_trial
 
@@ -140,11 +141,11 @@ class Registry:
 
         Broken off anywhere, the version before still serves, and a second call finishes.
         """
-        move_to_production(self._connection, state, version)
+        point_production(self._connection, state, version)
 
-    def keep_in_staging(self, state: ModelState, version: int) -> None:
-        """Let the version wait in staging, unless a later one does."""
-        hold_in_staging(self._connection, state, version)
+    def set_staging(self, name: str, version: int) -> None:
+        """Point ``staging`` at the version; 0: at none."""
+        point_staging(self._connection, name, version)
 
     def list_versions(self, catalogue: str) -> list[RegisteredVersion]:
         """Every version of the catalogue's models: a request per 10,000, which take MLflow several seconds each."""
@@ -160,6 +161,13 @@ class Registry:
     def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version, a request each."""
         tag_version(self._connection, name, version, tags)
+
+    def tag_versions(self, tags: Iterable[tuple[str, int, Mapping[str, str]]], threads: int = _WRITE_THREADS) -> None:
+        """Set tags of many versions, ``(name, number, tags)`` each; one that was deleted is left out.
+
+        An outage stops the rest; what was set stays so.
+        """
+        tag_versions(self._connection, tags, threads)
 
     def load_parameters(
         self, versions: Iterable[Stored], get_artifact: Callable[[str], bytes], threads: int = _READ_THREADS

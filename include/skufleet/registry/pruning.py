@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from include.skufleet.errors import PermanentError
 from include.skufleet.registry.connection import Connection, error_code
 from include.skufleet.registry.names import catalogue_filter, catalogue_of
+from include.skufleet.registry.parallel import do_all
 from include.skufleet.registry.records import RegisteredVersion
 
 _PER_PAGE = 10_000  # MLflow's limit
@@ -26,14 +26,7 @@ def list_versions(connection: Connection, catalogue: str) -> list[RegisteredVers
 
 def delete_versions(connection: Connection, versions: Iterable[tuple[str, int]], threads: int) -> None:
     """Delete versions with several threads; the first outage stops those that have not begun."""
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(_delete, connection, name, number) for name, number in versions]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    do_all(lambda item: _delete(connection, *item), list(versions), threads)
 
 
 def _delete(connection: Connection, name: str, number: int) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from include.skufleet.registry.package import ModelPackage
 
 STAGING = "staging"
 PRODUCTION = "production"
 PREVIOUS = "previous"
+CANDIDATE = "candidate"
+ARCHIVED = "archived"
+Stage = Literal["candidate", "staging", "production", "archived"]
+"""A version's place in its life. The first three are where it may serve from; an archived one served, or was tried."""
 MAX_TEXT = 1000  # MLflow's columns hold 5,000 characters; a reason that long would make its pages unreadable
 
 
@@ -53,6 +57,7 @@ class ModelRecord:
         parameters: what the scorer reads, a dict that JSON can hold.
         groups: the SKU's place in the hierarchy, level -> name: tags of the registered model.
         tags: tags of the version: ``candidate, outcome, fingerprint, wape, baseline_wape, gate, reason, ...``.
+        role: what the version is for beside the SKU's main one of the same run: ``shadow``; empty for the main one.
         description: one sentence for the version's page; empty: written from the tags.
     """
 
@@ -63,6 +68,10 @@ class ModelRecord:
     groups: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
+    role: str = ""
+
+
+_OWN_TAGS = ("sku", "candidate", "outcome", "as_of", "fingerprint", "recipe_since")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +89,7 @@ class RegisteredVersion:
         run_id: the MLflow run that made it.
         artifact_uri: the folder of its files.
         artifact_bytes: the size of these files.
+        recipe_since: ISO date of the run since which its recipe serves; empty where that is not known.
     """
 
     sku: str
@@ -92,6 +102,7 @@ class RegisteredVersion:
     run_id: str
     artifact_uri: str
     artifact_bytes: int
+    recipe_since: str = ""
 
     @classmethod
     def from_tags(
@@ -104,7 +115,7 @@ class RegisteredVersion:
             run_id=run_id,
             artifact_uri=artifact_uri,
             artifact_bytes=int(tags.get("artifact_bytes") or 0),
-            **{key: tags.get(key, "") for key in ("sku", "candidate", "outcome", "as_of", "fingerprint")},
+            **{key: tags.get(key, "") for key in _OWN_TAGS},
         )
 
     @classmethod

@@ -79,7 +79,7 @@ class ChunkRegistration:
         key = name, record.tags.get("fingerprint", "")
         if key not in made:
             self._describe_model(name, record)
-            uri = self._choose_folder(name, key[1])
+            uri = self._choose_folder(name, key[1], record.role)
             files = record.package.files(record.parameters, run_id=self.run.run_id)
             for path, content in files.items():
                 self.put_artifact(f"{uri}/{path}", content)
@@ -87,9 +87,9 @@ class ChunkRegistration:
             self._made = made
         return made[key]
 
-    def _choose_folder(self, name: str, fingerprint: str) -> str:
+    def _choose_folder(self, name: str, fingerprint: str, role: str) -> str:
         """Where the files go: not where those are that the same run made of the SKU's data as they were before."""
-        folder = f"{self.run.artifact_uri}/{folder_name(name)}"
+        folder = f"{self.run.artifact_uri}/{folder_name(name)}{'.' if role else ''}{role}"
         return f"{folder}-{fingerprint[:8]}" if name in self._taken else folder
 
     def _describe_model(self, name: str, record: ModelRecord) -> None:

@@ -1,6 +1,7 @@
 """Which version of each SKU is in which stage: aliases decide.
 
-A version that no alias names is archived, or has not been promoted yet.
+The tag ``stage`` of a version repeats it for whoever looks at its page. A version that no alias names is a candidate
+that the gate did not let through, or archived: it served once, or its trial is over.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any
 
-from include.skufleet.registry.connection import Connection, name_filters
+from include.skufleet.errors import PermanentError
+from include.skufleet.registry.connection import Connection, error_code, name_filters
 from include.skufleet.registry.names import catalogue_filter, catalogue_of, sku_of
+from include.skufleet.registry.parallel import do_all
 from include.skufleet.registry.records import PREVIOUS, PRODUCTION, STAGING, RegisteredVersion, tag_text
 
 Known = Mapping[tuple[str, int], RegisteredVersion]
@@ -57,8 +60,8 @@ def find_states(connection: Connection, catalogue: str, known: Known) -> dict[st
     return {state.sku: state for state in states}
 
 
-def move_to_production(connection: Connection, state: ModelState, version: int) -> None:
-    """Make the version production, and the one before it ``previous``; what waited in staging gives way.
+def point_production(connection: Connection, state: ModelState, version: int) -> None:
+    """Make the version production, and the one before it ``previous``.
 
     The alias ``production`` moves last: whatever breaks off before, the old version serves and a second try does all
     of it again.
@@ -66,18 +69,15 @@ def move_to_production(connection: Connection, state: ModelState, version: int) 
     before = state.aliases.get(PRODUCTION)
     if before and before != version:
         _point(connection, state.name, PREVIOUS, before)
-    if state.aliases.get(STAGING, version + 1) <= version:
-        connection.call(
-            f"take {STAGING} from {state.name}",
-            lambda client: client.delete_registered_model_alias(state.name, STAGING),
-        )
     _point(connection, state.name, PRODUCTION, version)
 
 
-def hold_in_staging(connection: Connection, state: ModelState, version: int) -> None:
-    """Let the version wait in staging, unless a later one does already."""
-    if state.aliases.get(STAGING, 0) < version:
-        _point(connection, state.name, STAGING, version)
+def point_staging(connection: Connection, name: str, version: int) -> None:
+    """Let ``staging`` name the version; 0 takes it away, also where there is none."""
+    if version:
+        _point(connection, name, STAGING, version)
+        return
+    connection.call(f"take {STAGING} from {name}", lambda client: client.delete_registered_model_alias(name, STAGING))
 
 
 def tag_version(connection: Connection, name: str, version: int, tags: Mapping[str, str]) -> None:
@@ -85,6 +85,19 @@ def tag_version(connection: Connection, name: str, version: int, tags: Mapping[s
     for key, value in tags.items():
         request = methodcaller("set_model_version_tag", name, str(version), key, tag_text(value))
         connection.call(f"tag version {version} of {name}", request)
+
+
+def tag_versions(connection: Connection, tags: Iterable[tuple[str, int, Mapping[str, str]]], threads: int) -> None:
+    """Set tags of many versions; one that was deleted by hand is left out."""
+
+    def work(item: tuple[str, int, Mapping[str, str]]) -> None:
+        try:
+            tag_version(connection, *item)
+        except PermanentError as error:
+            if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+                raise
+
+    do_all(work, list(tags), threads)
 
 
 def _search_models(connection: Connection, condition: str) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from include.skufleet.errors import PlanError
 from include.skufleet.fleet.chunk_data import lay_out
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.departments import pool, read_priors
+from include.skufleet.fleet.gating import Ring
 from include.skufleet.fleet.layout import Layout
 from include.skufleet.fleet.search.judge import empty_scores
 from include.skufleet.fleet.search.planned import SearchPlan
@@ -88,7 +90,14 @@ def score_sku(panel: Panel, catalogue: Catalogue, department: str, held_back: in
     for window, cutoff in enumerate(find_windows(panel, held_back), start=1):
         cut = panel.until(cutoff)
         began = time.process_time()
-        draft = draft_sku(panel.sku, cut, TRAINABLE, catalogue, department=department, champion=None)
+        draft = draft_sku(
+            panel.sku,
+            cut,
+            TRAINABLE,
+            catalogue,
+            department=department,
+            ring=Ring(date.fromisoformat(str(cut.dates[-1]))),
+        )
         y_hat = _forecast(draft, cut)
         seconds = time.process_time() - began
         rows.append(
