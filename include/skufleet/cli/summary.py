@@ -53,7 +53,10 @@ def _lines(summary: dict[str, Any], seconds: float) -> Iterator[tuple[str, str]]
         if summary["unchanged"]:
             saved = f"{summary['unchanged_seconds_saved']:,.0f} CPU s of training saved"
             yield "  of them unchanged", f"{summary['unchanged']:,}, {saved}"
-        yield "promoted", f"{summary['promoted']:,} new versions, {summary['kept_in_staging']:,} kept in staging"
+        changed = f", {summary['recipes_changed']:,} with another recipe" if summary["recipes_changed"] else ""
+        yield "promoted", f"{summary['promoted']:,} new versions{changed}, {summary['held']:,} held back"
+        if summary["stopped"]:
+            yield "stopped", summary["stopped"]
         yield "fleet WAPE", _accuracy(summary)
     if summary.get("late_rows"):
         yield "left out", f"{summary['late_rows']:,} rows that were delivered after the date"

@@ -67,7 +67,7 @@ def promote_run(
     store = clients.store
     results, decisions = store.get_frame(run.results_key), store.get_frame(run.decisions_key)
     told = store.get_json(run.verdict_key)
-    verdict = Verdict.parse({name: told[name] for name in ("passed", "reason", "broken", "before", "after", "shares")})
+    verdict = Verdict.parse(told)
     stopped = _stop_reason(verdict, approval)
     if stopped:
         decisions = hold_back(decisions, *stopped)

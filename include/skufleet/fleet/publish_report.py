@@ -17,6 +17,7 @@ from include.skufleet.fleet.collect import collect_results
 from include.skufleet.fleet.known_then import parse_known
 from include.skufleet.fleet.local_copy import keep_local_copy
 from include.skufleet.fleet.outcomes import count, to_frame
+from include.skufleet.fleet.promote import Approval
 from include.skufleet.fleet.report import ReportData, pick_skus, render_html, render_markdown
 from include.skufleet.fleet.report.figures import count_left_out, count_unchanged, pool, pool_levels
 from include.skufleet.fleet.run import Run
@@ -26,11 +27,13 @@ from include.skufleet.fleet.stages import StageCost, read_stages
 from include.skufleet.lake.buckets import bucket_of
 from include.skufleet.lake.history import read_history
 from include.skufleet.lake.set_aside import explain_reason
+from include.skufleet.lifecycle.fleet_gate import Verdict
+from include.skufleet.lifecycle.promotion import TYPES as DECISION_COLUMNS
 from include.skufleet.quality.records import ExpectationResult, combine_expectations
 
 PLOTS = 20
 SHOWN_PERIODS = 120
-NO_DECISIONS = pd.DataFrame(columns=["sku", "registered_name", "version", "promoted", "reason", "previous_version"])
+NO_DECISIONS = pd.DataFrame(columns=list(DECISION_COLUMNS))
 
 
 def publish_report(clients: Clients, catalogue: Catalogue, run: Run, links: dict[str, str]) -> dict[str, Any]:
@@ -81,7 +84,13 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "unchanged": count_unchanged(results).skus,
         "unchanged_seconds_saved": round(count_unchanged(results).seconds, 3),
         "promoted": data.promoted,
-        "kept_in_staging": len(data.decisions) - data.promoted,
+        "held": len(data.decisions) - data.promoted,
+        "recipes_changed": int(data.decisions["changed"].sum()) if "changed" in data.decisions else 0,
+        "rules": data.results.loc[data.results["version"] > 0, "rule"].value_counts().to_dict() if len(results) else {},
+        "fleet_gate": data.verdict.reason if data.verdict else "",
+        "stopped": data.stopped,
+        "rejected_by": data.rejected_by,
+        "moved_by_hand": len(data.moved_by_hand),
         "wape": _json_number(fleet.wape),
         "baseline_wape": _json_number(fleet.baseline_wape),
         "bias": _json_number(fleet.bias),
@@ -122,15 +131,23 @@ def mean_rmsse(results: pd.DataFrame) -> dict[str, float]:
 
 
 def raise_if_incomplete(summary: dict[str, Any]) -> None:
-    """Turn the run red where a SKU is unaccounted for, a chunk was lost, or a stage failed.
+    """Turn the run red where a SKU is unaccounted for, a chunk was lost, a stage failed, or the release was stopped.
+
+    By the fleet gate, or because nobody answered in time; not where a person rejected it.
 
     The report is already written by then.
 
     Raises:
         PermanentError: with what is missing, and what to do.
     """
+    if summary["complete"] and (not summary["stopped"] or summary["rejected_by"]):
+        return  # a person said no: nothing is wrong
     if summary["complete"]:
-        return
+        raise PermanentError(
+            f"run {summary['run_id']}: nothing of it went to production. {summary['stopped']} What was in production "
+            "goes on serving, and the forecasts are its. Look at the report; `python -m include.skufleet promote` "
+            "overrules it"
+        )
     lost, missing = ", ".join(summary["lost_chunks"]), " and ".join(summary["missing_stages"])
     parts = [
         f"{sum(summary['outcomes'].values())} of {summary['skus']} SKUs are accounted for",
@@ -187,11 +204,28 @@ def gather(clients: Clients, catalogue: Catalogue, run: Run, plan: dict[str, Any
         report_uri=store.uri(run.report_key),
         links=links,
         lost_chunks=lost,
+        **_describe_release(clients, run),
         scorecards=_scorecards(clients, catalogue, run, plan, results),
         late_rows=int(plan["ingested"].get("late_rows", 0)),
         unpooled=catalogue.pools_departments and not run.dry_run and not store.exists(run.departments_key),
         dry_run=run.dry_run,
     )
+
+
+def _describe_release(clients: Clients, run: Run) -> dict[str, Any]:
+    """What fleet gate and approval said, as fields of ``ReportData``."""
+    told = clients.store.find_json(run.verdict_key)
+    if told is None:
+        return {}
+    approval = Approval(**told["approval"]) if told.get("approval") else None
+    moved = {sku: (int(before), int(now)) for sku, (before, now) in told["moved_by_hand"].items()}
+    return {
+        "verdict": Verdict.parse(told),
+        "stopped": told.get("stopped", ""),
+        "approval": approval.sentence if approval else "",
+        "rejected_by": approval.by if approval and not approval.approved else "",
+        "moved_by_hand": moved,
+    }
 
 
 def _split_rejection(text: str) -> tuple[str, str]:

@@ -17,10 +17,11 @@ import pandas as pd
 
 from include.skufleet.config import Catalogue, Settings
 from include.skufleet.fleet.clients import Clients, artifact_key
+from include.skufleet.fleet.decide import decide_run
 from include.skufleet.fleet.departments import write_departments
 from include.skufleet.fleet.forecast import forecast_run, list_forecasts
 from include.skufleet.fleet.plan import plan_run
-from include.skufleet.fleet.promote import promote_run
+from include.skufleet.fleet.promote import Approval, promote_run
 from include.skufleet.fleet.publish_report import publish_report
 from include.skufleet.fleet.retrain import retrain_chunk
 from include.skufleet.fleet.run import Run
@@ -119,9 +120,15 @@ class SmallFleet:
     def retrain(self, run: Run, chunk: str) -> dict[str, Any]:
         return retrain_chunk(self.clients, self.catalogue, run, chunk)
 
-    def promote(self, run: Run) -> dict[str, Any]:
+    def decide(self, run: Run) -> dict[str, Any]:
+        with self.stage(run, "decide"):
+            return decide_run(self.clients, self.catalogue, run)
+
+    def promote(self, run: Run, approval: Approval | None = None) -> dict[str, Any]:
+        """Decide and promote."""
+        decided = self.decide(run)
         with self.stage(run, "promote"):
-            return promote_run(self.clients, self.catalogue, run)
+            return decided | promote_run(self.clients, self.catalogue, run, approval)
 
     def forecast(self, run: Run) -> dict[str, Any]:
         with self.stage(run, "forecast"):

@@ -234,7 +234,7 @@ def test_promotion_and_forecast_may_be_repeated(fleet: SmallFleet) -> None:
     before, pointer = fleet.forecasts(run), fleet.published()
     first = fleet.again().promote(run)
     fleet.again().forecast(run)
-    assert (first["promoted"], first["kept_in_staging"]) == (6, 0)
+    assert (first["promoted"], first["held"]) == (6, 0)
     assert fleet.forecasts(run).equals(before)
     assert fleet.published().equals(pointer)
     assert fleet.versions() == {sku: [1] for sku in SKUS}

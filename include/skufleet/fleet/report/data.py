@@ -10,8 +10,10 @@ from typing import Literal
 import pandas as pd
 
 from include.skufleet.fleet.outcomes import OUTCOMES, count
+from include.skufleet.fleet.report.recipes import count_recipes
 from include.skufleet.fleet.scores import Scorecard
 from include.skufleet.fleet.stages import StageCost
+from include.skufleet.lifecycle.fleet_gate import Verdict
 from include.skufleet.quality.records import ExpectationResult
 
 
@@ -52,6 +54,11 @@ class ReportData:
         report_uri: where this report is.
         links: title -> address of pages to go on to; only ``http`` and ``https`` addresses become links.
         lost_chunks: chunks that ended without results.
+        verdict: what the fleet gate said; ``None`` where it was not asked.
+        stopped: why nothing of the run went to production; empty where it did.
+        approval: what a person said of the release, a sentence; empty where nobody was asked.
+        rejected_by: who rejected it; empty where nobody did.
+        moved_by_hand: SKU -> the version that the release before named, and the one that MLflow names (0: none).
         scorecards: of this run, if it is of the past, and of the other dates, in their order.
         late_rows: rows of days up to ``as_of`` that were delivered later, and left out.
         unpooled: SKUs were to borrow from their departments, and that stage failed: each was trained on its own.
@@ -90,6 +97,11 @@ class ReportData:
     report_uri: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
     lost_chunks: Sequence[str] = ()
+    verdict: Verdict | None = None
+    stopped: str = ""
+    approval: str = ""
+    rejected_by: str = ""
+    moved_by_hand: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     scorecards: Sequence[Scorecard] = ()
     late_rows: int = 0
     unpooled: bool = False
@@ -104,6 +116,11 @@ class ReportData:
     def promoted(self) -> int:
         """New versions that became production."""
         return int(self.decisions["promoted"].sum()) if len(self.decisions) else 0
+
+    @property
+    def recipes(self) -> dict[str, int]:
+        """What became of the recipes of trained SKUs, in words -> SKUs, the most frequent first."""
+        return count_recipes(self.results, self.decisions)
 
     @property
     def own_scorecard(self) -> Scorecard | None:

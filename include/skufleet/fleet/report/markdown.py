@@ -38,6 +38,16 @@ def render_markdown(data: ReportData) -> str:
         parts.append("**The stage `departments` failed**: each SKU was trained on its own")
     if data.own_scorecard:
         parts.append(_write_scorecard(data.own_scorecard))
+    if data.stopped:
+        parts.append(f"**Nothing of this run went to production.** {escape(data.stopped)}")
+    elif data.verdict:
+        parts.append(f"**Fleet gate**: {escape(data.verdict.reason)} {escape(data.approval)}".rstrip())
+    if data.moved_by_hand:
+        named = ", ".join(escape(name) for name in list(data.moved_by_hand)[:8])
+        parts.append(f"**Moved by hand in MLflow, left as they are**: {len(data.moved_by_hand):,} SKUs: {named}")
+    if data.recipes:
+        lines = [f"- {number:,} × {words}" for words, number in data.recipes.items()]
+        parts.append("\n".join(["**Recipes**", "", *lines]))
     if data.late_rows:
         parts.append(say_late_rows(data.late_rows, data.as_of))
     if data.rejected_drops:

@@ -159,15 +159,16 @@ def _describe_quarantine(quarantine: pd.DataFrame) -> dict[str, Any]:
 
 
 def _describe_decisions(decisions: pd.DataFrame) -> dict[str, Any]:
-    """How many versions were promoted, and why the others stayed in staging."""
+    """How many versions were promoted, and why the others were held back."""
     if decisions.empty:
-        return {"promoted": 0, "first": 0, "reasons": [], "kept": _cap(decisions, 0)}
+        return {"promoted": 0, "first": 0, "reasons": [], "changed": 0, "kept": _cap(decisions, 0)}
     promoted = decisions["promoted"].astype(bool)
     previous = pd.to_numeric(decisions["previous_version"], errors="coerce").fillna(0)
     kept = decisions[~promoted].sort_values("sku")
     return {
         "promoted": int(promoted.sum()),
         "first": int((promoted & (previous == 0)).sum()),
+        "changed": int((promoted & decisions["changed"].astype(bool)).sum()) if "changed" in decisions else 0,
         "reasons": group_reasons(kept)[:20],
         "kept": _cap(kept, MOST_ROWS),
     }
