@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from include.skufleet.cli import lifecycle
 from include.skufleet.cli.airflow_api import AirflowApi
 from include.skufleet.cli.audit import audit_and_print
 from include.skufleet.cli.backfill import backfill_and_watch, list_dates
@@ -19,6 +21,7 @@ from include.skufleet.cli.land import land_data
 from include.skufleet.cli.retrain import retrain_and_watch
 from include.skufleet.cli.scorecard import show_scorecards
 from include.skufleet.errors import SkufleetError
+from include.skufleet.fleet.rollback import Scope
 from include.skufleet.local.__main__ import show_progress
 from include.skufleet.local.settings import load_settings
 from include.skufleet.local.stack import Access, Announce, up
@@ -77,7 +80,82 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--run", default="", dest="run_id", help="the Airflow run; the published one where not given")
     audit.add_argument("--json", action="store_true", dest="as_json")
     audit.set_defaults(run=_audit)
+    _add_lifecycle(verbs)
     return parser
+
+
+def _add_lifecycle(verbs: Any) -> None:
+    """The verbs of releases and of single SKUs."""
+
+    def add(name: str, run: Callable[[argparse.Namespace, Console], int], text: str) -> argparse.ArgumentParser:
+        verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+        verb.add_argument("--catalogue", required=True)
+        verb.add_argument("--json", action="store_true", dest="as_json")
+        verb.set_defaults(run=run)
+        return verb
+
+    plan = add("plan", _plan, "bring in what has landed, and say what a run would train; nothing is trained")
+    plan.add_argument("--as-of", type=_date, help="the date that the run would pretend it is; today without")
+    plan.add_argument("--skus", default="", help="codes or patterns, separated by commas")
+    explain = add("explain", _explain, "which version of a SKU serves, why, and what it would take to change that")
+    explain.add_argument("sku")
+    add("releases", _releases, "the releases that are kept, the newest first; the first is in force")
+    diff = add("diff", _diff, "what differs between two releases; exit code 4 where anything does")
+    diff.add_argument("one", nargs="?", default="previous", help="a release; the previous one without")
+    diff.add_argument("other", nargs="?", default="current", help="another; the one in force without")
+    history = add("history", _history, "every change of stage of a SKU: who was in production when, and why")
+    history.add_argument("sku")
+    history.add_argument("--on", type=_date, help="only: which version served at the end of this day (UTC)")
+    promote = add("promote", _promote, "put what a run registered and held back into production")
+    promote.add_argument("--run", default="", dest="run_id", help="the Airflow run; the last one without")
+    rollback = add("rollback", _rollback, "put an earlier release back into production")
+    rollback.add_argument("--release", required=True, help="a name, the beginning of one, a date, or previous")
+    for verb in (promote, rollback):
+        verb.add_argument("--skus", default="", help="codes or patterns, separated by commas; all without")
+        verb.add_argument("--department", default="", help="only SKUs of it")
+        verb.add_argument("--reason", default="", help="why, for the history of each SKU")
+
+
+def _plan(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
+    as_of = options.as_of or datetime.now(UTC).date()
+    return lifecycle.show_plan(options.catalogue, as_of, _split(options.skus), console, as_json=options.as_json)
+
+
+def _explain(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
+    return lifecycle.show_explanation(options.catalogue, options.sku, console, as_json=options.as_json)
+
+
+def _releases(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
+    return lifecycle.show_releases(options.catalogue, console, as_json=options.as_json)
+
+
+def _diff(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
+    return lifecycle.show_diff(options.catalogue, options.one, options.other, console, as_json=options.as_json)
+
+
+def _history(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
+    return lifecycle.show_history(options.catalogue, options.sku, options.on, console, as_json=options.as_json)
+
+
+def _promote(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
+    scope = Scope(_split(options.skus), options.department)
+    return lifecycle.promote_by_command(
+        options.catalogue, options.run_id, scope, options.reason, console, as_json=options.as_json
+    )
+
+
+def _rollback(options: argparse.Namespace, console: Console) -> int:
+    _start_for(options, console)
+    scope = Scope(_split(options.skus), options.department)
+    return lifecycle.roll_back_by_command(
+        options.catalogue, options.release, scope, options.reason, console, as_json=options.as_json
+    )
 
 
 def _demo(_: argparse.Namespace, console: Console) -> int:
@@ -116,8 +194,8 @@ def _scorecard(options: argparse.Namespace, console: Console) -> int:
 
 
 def _start_for(options: argparse.Namespace, console: Console) -> None:
-    """Start what is not running; without a word where only JSON is to be printed."""
-    if options.as_json:
+    """Start what is not running; without a word where a program reads the output."""
+    if options.as_json or not console.is_terminal:
         _start(Console(quiet=True), lambda _: None)
     else:
         _start(console)

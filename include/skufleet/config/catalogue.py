@@ -152,7 +152,8 @@ class Release(Model):
         mode: as the gate's.
         max_wape_loss: by how much (relative) the WAPE of the fleet, or of a department, may be worse.
         max_bias_change: by how much its bias may be further from zero.
-        min_skus: departments with fewer measured SKUs are judged with the fleet only.
+        min_skus: the errors of fewer measured SKUs than this say too little: such departments are judged with the fleet
+            only, and such fleets not at all.
         max_changed: share of the SKUs in production whose recipe may change in one run.
         min_coverage: share of the catalogue's SKUs that must have a version in production.
         max_quarantined: share of the catalogue's SKUs that may be quarantined, or fail, in one run.

@@ -20,6 +20,7 @@ from include.skufleet.fleet.releases import Release, put_release, read_release, 
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.transitions import put_transitions
 from include.skufleet.lake.lease import hold_lease
+from include.skufleet.lake.publishing import read_published
 from include.skufleet.lifecycle.moves import KEEP, carry_out, find_done
 from include.skufleet.lifecycle.release import Change, Kind, freeze_release
 from include.skufleet.lifecycle.transitions import to_transitions
@@ -128,9 +129,18 @@ def change_stages(
         production |= {sku: version for sku, version in planned.versions.items() if sku in came}
         details = {sku: item for sku, item in planned.details.items() if sku in came}
         frame = freeze_release(production, before, details, Change(work.kind, work.run_id, work.moment))
-        put_release(clients.store, run, frame, describe(work, frame, len(came)))
+        release = describe(work, frame, len(came))
+        if came or work.kind != "run" or _is_newest(clients, run, release):
+            put_release(clients.store, run, frame, release)
+        else:  # a run of the past that moved nothing: what is in force stays so
+            clients.store.put_frame(release.key, frame)
         clients.store.delete(run.pending_key)
     return Done(done, frame, work, len(came))
+
+
+def _is_newest(clients: Clients, run: RunKeys, release: Release) -> bool:
+    pointer = read_published(clients.store, run.release_pointer)
+    return pointer is None or release.as_of >= str(pointer["as_of"])
 
 
 def _take_up(clients: Clients, catalogue: str, work: Work) -> tuple[Work, pd.DataFrame | None]:

@@ -152,8 +152,8 @@ def version_of(row: Mapping[Any, Any], as_of: str) -> RegisteredVersion:
 def _describe(
     clients: Clients, catalogue: Catalogue, run: Run, work: Work, frame: pd.DataFrame, moved: int, reason: str
 ) -> Release:
-    """The manifest of the run's release. Of a run of the past its date does not make the release older."""
-    dates = [item.as_of for item in list_releases(clients.store, run) if item.name != run.key]
+    """The manifest of the run's release. A run of the past that moves something does not make the release older."""
+    dates = [item.as_of for item in list_releases(clients.store, run) if item.name != run.key] if moved else []
     plan = clients.store.get_json(run.plan_key)
     return Release(
         name=run.key,
@@ -176,7 +176,7 @@ def _describe(
 def _note_conflicts(decisions: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
     """A version whose alias could not be moved was not promoted."""
     failed = dict(zip(moves["sku"], moves["error"], strict=True))
-    errors = decisions["sku"].map(failed).fillna("")
+    errors = decisions["sku"].map(lambda sku: failed.get(sku, ""))
     wrong = decisions["promoted"] & (errors != "")
     return decisions.assign(
         promoted=decisions["promoted"] & ~wrong,

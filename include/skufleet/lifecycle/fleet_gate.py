@@ -142,8 +142,8 @@ def _pair(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pool(both: pd.DataFrame, side: str, least: int) -> dict[str, Figures]:
-    """Fleet first, then departments by name; of those with too few SKUs nothing."""
-    groups = {FLEET: both} if len(both) else {}
+    """Fleet first, then departments by name; of those with too few SKUs nothing, for a few say little."""
+    groups = {FLEET: both} if len(both) >= least else {}
     groups |= {str(name): rows for name, rows in both.groupby("department", sort=True) if len(rows) >= least and name}
     return {name: _sum(rows, side) for name, rows in groups.items()}
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from include.skufleet.registry.connection import Connection
 from include.skufleet.registry.metrics import TABLE_FILE, Cell, table_content
+from include.skufleet.registry.names import registered_name
 from include.skufleet.registry.package import DATA_FILE, read_parameters
 from include.skufleet.registry.pruning import delete_versions, list_versions
 from include.skufleet.registry.records import ChunkRun, ModelRecord, RegisteredVersion
@@ -16,6 +17,7 @@ from include.skufleet.registry.register import ChunkRegistration, PutArtifact, R
 from include.skufleet.registry.runs import find_or_create_run, finish_run
 from include.skufleet.registry.states import (
     ModelState,
+    find_state,
     find_states,
     point_production,
     point_staging,
@@ -130,6 +132,10 @@ class Registry:
                 its SKU costs a request of its own.
         """
         return find_states(self._connection, catalogue, {(item.name, item.version): item for item in known})
+
+    def find_state(self, catalogue: str, sku: str) -> ModelState | None:
+        """The state of one SKU, in a request or two; ``None`` where it has no registered model."""
+        return find_state(self._connection, registered_name(catalogue, sku))
 
     def production(self, catalogue: str, known: Iterable[RegisteredVersion] = ()) -> dict[str, RegisteredVersion]:
         """SKU -> the version in production; a SKU without one is absent. Costs what ``states`` costs."""

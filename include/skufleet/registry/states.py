@@ -60,6 +60,12 @@ def find_states(connection: Connection, catalogue: str, known: Known) -> dict[st
     return {state.sku: state for state in states}
 
 
+def find_state(connection: Connection, name: str) -> ModelState | None:
+    """The state of one registered model; ``None`` where there is no such model."""
+    models = find_models(connection, [name])
+    return _state(connection, models[name], {}) if name in models else None
+
+
 def point_production(connection: Connection, state: ModelState, version: int) -> None:
     """Make the version production, and the one before it ``previous``.
 

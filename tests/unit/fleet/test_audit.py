@@ -39,7 +39,7 @@ def found(fleet: SmallFleet, run: Run) -> dict[str, str]:
 
 
 def test_versions_that_retention_took_are_no_loss() -> None:
-    fleet = SmallFleet.open(retention={"versions": 2, "runs": 10})
+    fleet = SmallFleet.open(retention={"versions": 2, "runs": 10, "releases": 2})
     fleet.deliver(weekly("A"))
     for _ in range(4):
         fleet.do_all(run := fleet.new_run(force=True))

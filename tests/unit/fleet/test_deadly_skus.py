@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from include.skufleet.fleet import drafting, promote, rescue
+from include.skufleet.fleet import drafting, rescue
 from include.skufleet.fleet.attempts import Attempt, count_tries
 from include.skufleet.fleet.run import TRIES
 from include.skufleet.forecasting.backtest import BASELINE
@@ -99,4 +99,4 @@ def test_a_chunk_that_used_up_its_tries_is_left_to_the_report(monkeypatch: pytes
     for _ in range(TRIES):
         Attempt.begin(fleet.store, run.chunk_folder(chunk))
     monkeypatch.setattr(rescue, "retrain_chunk", lambda *_: pytest.fail("is not tried again"))
-    assert promote.rescue_chunks(fleet.clients, fleet.catalogue, run, fleet.store.get_json(run.plan_key)) == []
+    assert rescue.rescue_chunks(fleet.clients, fleet.catalogue, run, fleet.store.get_json(run.plan_key)) == []

@@ -14,11 +14,20 @@ WHOLE = {
     "lost_chunks": [],
     "missing_stages": [],
     "complete": True,
+    "stopped": "",
+    "rejected_by": "",
 }
 
 
 def test_a_complete_run_passes() -> None:
     assert raise_if_incomplete(WHOLE) is None
+
+
+def test_a_release_that_was_stopped_turns_the_run_red_unless_a_person_rejected_it() -> None:
+    stopped = WHOLE | {"stopped": "The fleet gate stopped the release. The bias of Toys goes from +1 % to -71 %."}
+    with pytest.raises(PermanentError, match=r"nothing of it went to production\. The fleet gate .* bias of Toys"):
+        raise_if_incomplete(stopped)
+    assert raise_if_incomplete(stopped | {"rejected_by": "amy"}) is None
 
 
 def test_a_run_whose_forecast_failed_is_red_although_every_sku_has_an_outcome() -> None:

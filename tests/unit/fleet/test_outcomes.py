@@ -40,7 +40,7 @@ def report_data(results: pd.DataFrame, **changes: Any) -> ReportData:
         "quarantine": empty,
         "started": datetime(2026, 4, 1, tzinfo=UTC),
         "finished": datetime(2026, 4, 1, 0, 1, tzinfo=UTC),
-        "stages": dict.fromkeys(("ingest", "plan", "promote", "forecast"), SECOND),
+        "stages": dict.fromkeys(("ingest", "plan", "decide", "promote", "forecast"), SECOND),
     }
     return ReportData(**(known | changes))
 
@@ -109,7 +109,7 @@ def test_a_run_is_complete_when_each_sku_has_one_outcome_and_no_chunk_was_lost(
 
 @pytest.mark.parametrize("stage", ["ingest", "plan", "promote", "forecast"])
 def test_a_stage_that_did_not_come_to_its_end_makes_the_run_incomplete(stage: str) -> None:
-    done = {name: SECOND for name in ("ingest", "plan", "promote", "forecast") if name != stage}
+    done = {name: SECOND for name in ("ingest", "plan", "decide", "promote", "forecast") if name != stage}
     summary = summarise(report_data(TWO, stages=done), plan_of(3))
     assert (summary["complete"], summary["missing_stages"]) == (False, [stage])
     with pytest.raises(PermanentError, match=f"3 of 3 SKUs are accounted for; {stage} did not come to an end"):

@@ -21,7 +21,7 @@ BEFORE = END - timedelta(days=1)
 
 @pytest.fixture
 def fleet() -> SmallFleet:
-    fleet = SmallFleet.open(retention={"versions": 5, "runs": 1})
+    fleet = SmallFleet.open(retention={"versions": 5, "runs": 1, "releases": 1})
     fleet.deliver([*weekly("A"), *weekly("B")])
     return fleet
 

@@ -21,7 +21,7 @@ SKUS = ("A", "B")
 @pytest.fixture
 def fleet() -> SmallFleet:
     """Keeps two versions of each SKU and three runs."""
-    opened = SmallFleet.open(retention={"versions": 2, "runs": 3})
+    opened = SmallFleet.open(retention={"versions": 2, "runs": 3, "releases": 1})
     opened.deliver([row for sku in SKUS for row in weekly(sku)])
     return opened
 

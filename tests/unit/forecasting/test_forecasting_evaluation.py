@@ -77,11 +77,11 @@ def test_a_strong_year_is_forecast_by_what_follows_it():
 
 def test_the_candidate_in_production_is_judged_on_the_same_windows_but_not_chosen():
     panel = rich_panel(periods=500)
-    found = evaluate(panel, CHEAP, also="poisson_regression")
+    found = evaluate(panel, CHEAP, also=["poisson_regression"])
     assert found.chosen in {"seasonal_naive", "exponential_smoothing", "tsb"}
     assert found.champion.periods == found.scores.periods
     assert found.champion.wape < found.scores.wape
-    assert evaluate(panel, CHEAP, names=["seasonal_naive"], also="a model of old").champion is None
+    assert evaluate(panel, CHEAP, names=["seasonal_naive"], also=["a model of old"]).champion is None
 
 
 def test_an_ensemble_is_the_mean_of_the_preferred_and_the_next_and_needs_no_fit_of_its_own():
@@ -91,12 +91,10 @@ def test_an_ensemble_is_the_mean_of_the_preferred_and_the_next_and_needs_no_fit_
     made = found.backtest.forecasts
     members = [name for name in ("exponential_smoothing", "tsb") if name in made]
     np.testing.assert_array_equal(made["ensemble"], (made[members[0]] + made[members[1]]) / 2)
-    forced = replace(found, chosen="ensemble", members=("exponential_smoothing", "tsb"))
+    forced = replace(found, chosen="ensemble", pair=("exponential_smoothing", "tsb"))
     fitted = refit(panel, forced, CHEAP)
     assert fitted.name == "ensemble"
-    alone = [
-        refit(panel, replace(found, chosen=name, members=(name,)), CHEAP).predict(panel.future) for name in members
-    ]
+    alone = [refit(panel, replace(found, chosen=name), CHEAP).predict(panel.future) for name in members]
     np.testing.assert_allclose(fitted.predict(panel.future), (alone[0] + alone[1]) / 2)
 
 
@@ -135,7 +133,7 @@ def test_all_zero_actuals_are_scored_without_a_warning():
 def test_what_the_budget_does_not_reach_for_is_not_tried_and_the_record_says_why():
     panel = make_panel(simulate(periods=400))
     tight = CATALOGUE.model_copy(update={"budget": Budget(cpu_seconds_per_sku=0.002)})
-    found = evaluate(panel, tight, also="tsb")
+    found = evaluate(panel, tight, also=["tsb"])
     assert "exponential_smoothing" in found.backtest.scores  # the preferred one is tried whatever it costs
     assert list(found.not_tried) == ["poisson_regression"]
     assert found.not_tried["poisson_regression"].startswith("needs 0.00")
