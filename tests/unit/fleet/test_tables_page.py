@@ -14,6 +14,7 @@ from include.skufleet.fleet.search.judge import Standing, empty_scores
 from include.skufleet.fleet.serving import forecast_columns
 from include.skufleet.fleet.stockouts import NO_STOCKOUTS
 from include.skufleet.lifecycle.release import TYPES as RELEASE
+from include.skufleet.lifecycle.transitions import TYPES as TRANSITIONS
 from tests.unit.fleet.small_fleet import make_catalogue
 
 PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
@@ -34,6 +35,7 @@ def columns(section: str) -> list[str]:
         ("Backtest", [name for name in join_backtests([]).columns if name != "baseline"] + ["lower_80", "baseline"]),
         ("Components", list(EMPTY.columns)),
         ("Release", list(RELEASE)),
+        ("Transitions", list(TRANSITIONS)),
         ("Stock-outs", list(NO_STOCKOUTS.columns)),
         ("Scores of trials", list(empty_scores().columns)),
         ("Ranking of trials", [*Standing.__annotations__, "rung", "changes"]),
