@@ -133,8 +133,8 @@ def _serve(
     """Policy -> its forecasts of the horizon; the states are those after the run."""
     seen: dict[str, Any] = {}
 
-    def note(backtest: Backtest, chosen: str) -> str:
-        seen.update(backtest=backtest, chosen=chosen)
+    def note(backtest: Backtest, chosen: str, handicaps: Mapping[str, float]) -> str:
+        seen.update(backtest=backtest, chosen=chosen, handicaps=handicaps)
         return chosen
 
     asked = tuple({state.recipe for state in states.values() if state.recipe})
@@ -150,7 +150,7 @@ def _serve(
         else None
     )
     gate = SkuGate(cut, catalogue, Ring(as_of, champion))
-    recipes = {"gated": gate.settle(backtest, chosen), "always": chosen}
+    recipes = {"gated": gate.settle(backtest, chosen, seen["handicaps"]), "always": chosen}
     tally.rules.append((as_of.isoformat(), gate.choice.rule if gate.choice else ""))
     _plant(cut, catalogue, backtest, recipes["gated"], as_of, tally)
     known = set(backtest.forecasts)
@@ -180,7 +180,7 @@ def _plant(cut: Panel, catalogue: Catalogue, backtest: Backtest, recipe: str, as
     )
     champion = {"candidate": "tsb", "outcome": "trained", "recipe_since": "2000-01-01", "as_of": ""}
     settings = catalogue.model_copy(update={"candidates": ("seasonal_naive", "tsb", "theta")})
-    tally.planted.append(SkuGate(cut, settings, Ring(as_of, champion)).settle(planted, "theta") == "theta")
+    tally.planted.append(SkuGate(cut, settings, Ring(as_of, champion)).settle(planted, "theta", {}) == "theta")
 
 
 def replay(m5: M5, catalogue: Catalogue, origins: Sequence[int], processes: int) -> Tally:

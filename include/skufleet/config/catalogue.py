@@ -113,8 +113,8 @@ class Gate(Model):
         mode: ``disabled``: whatever could be trained goes to production. ``dry_run``: so it does, and what would have
             been held back is told. ``enabled``: it is held back.
         max_loss_to_baseline: 0 means at least as good as the seasonal naive, 0.02 at most 2 % worse.
-        min_gain: another recipe than production's must be better by this (relative), on the same windows.
-        p_value: and so often at the most may luck alone show such a gain (``lifecycle.evidence``).
+        min_gain: another recipe than production's must be expected to be better by this (relative).
+        min_probability: and with this probability it must be better at all (``lifecycle.evidence``).
         hold_days: days that a recipe stays once it has come to production.
         min_windows: backtest windows that must speak for another recipe.
         shadow_days: days for which another recipe's forecasts are written beside production's, and not served.
@@ -127,8 +127,8 @@ class Gate(Model):
 
     mode: Mode = "enabled"
     max_loss_to_baseline: Annotated[float, Field(ge=0)] = 0.0
-    min_gain: Share = 0.01
-    p_value: Annotated[float, Field(gt=0, le=1)] = 0.05
+    min_gain: Share = 0.005
+    min_probability: Share = 0.75
     hold_days: Annotated[int, Field(ge=0)] = 14
     min_windows: Annotated[int, Field(ge=1)] = 2
     shadow_days: Annotated[int, Field(ge=0, le=365)] = 0
@@ -156,7 +156,7 @@ class Release(Model):
             only, and such fleets not at all.
         max_changed: share of the SKUs in production whose recipe may change in one run.
         min_coverage: share of the catalogue's SKUs that must have a version in production.
-        max_quarantined: share of the catalogue's SKUs that may be quarantined, or fail, in one run.
+        max_quarantined: share of the catalogue's SKUs that may be quarantined in one run.
         approval: ``required``: a person must approve in Airflow before anything goes to production.
         approval_hours: how long the run waits; then it goes on as if rejected.
     """

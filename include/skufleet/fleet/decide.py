@@ -81,7 +81,7 @@ def _count(results: pd.DataFrame, states: Mapping[str, ModelState], decisions: p
         champions=len(trained),
         changed=int((decisions["promoted"] & decisions["changed"]).sum()),
         served=len((in_production | promoted) & alive),
-        quarantined=int(results["outcome"].isin(["quarantined", "failed"]).sum()),
+        quarantined=int((results["outcome"] == "quarantined").sum()),
     )
 
 

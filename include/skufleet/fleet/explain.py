@@ -130,8 +130,8 @@ def _figures(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[st
         f"{metric} of the new version": (number("challenger_metric"), ""),
         f"{metric} of the seasonal naive": (number("baseline_metric"), asked),
         f"{metric} of production's recipe": (number("champion_metric"), ""),
-        "gain of the other recipe": (number("gain", "+.1%"), f"at least {gate.min_gain:.1%}"),
-        "p-value of that gain": (number("p_value", ".3f"), f"at most {gate.p_value:g}"),
+        "expected gain of the other recipe": (number("gain", "+.1%"), f"at least {gate.min_gain:.1%}"),
+        "probability that there is one": (number("probability", ".0%"), f"at least {gate.min_probability:.0%}"),
         "recipe serves since": (str(row.get("recipe_since") or "–"), f"stays for {gate.hold_days} days"),
         "bias": (number("bias", "+.1%"), f"within {gate.max_bias:.0%}, or no worse than production's"),
     }
@@ -144,8 +144,9 @@ def _would_change(row: Mapping[str, Any], catalogue: Catalogue, refused: Mapping
         return "Its data must change: a version of the same data was rolled back."
     challenger = str(row.get("challenger") or "another recipe")
     said = {
-        "gain": f"{challenger} would have to be better by {gate.min_gain:.1%}, or gate.min_gain be smaller.",
-        "luck": f"{challenger} would have to be better on more of the stretches of days: p at most {gate.p_value:g}.",
+        "gain": f"{challenger} would have to be better by more; an expected {gate.min_gain:.1%} (gate.min_gain).",
+        "luck": f"{challenger} would have to be better on more days: {gate.min_probability:.0%} sure "
+        "(gate.min_probability).",
         "hold": f"Nothing before {gate.hold_days} days have passed since {row.get('recipe_since')} (gate.hold_days).",
         "windows": "More history, or backtest.windows: too few windows speak for another recipe.",
         "bias": f"The bias of {challenger} would have to be within {gate.max_bias:.0%} (gate.max_bias).",

@@ -15,7 +15,7 @@ from include.skufleet.config import Catalogue
 from include.skufleet.forecasting.backtest import Backtest, sum_losses
 from include.skufleet.forecasting.candidates import CANDIDATES
 from include.skufleet.forecasting.panel import Panel
-from include.skufleet.forecasting.selection import ENSEMBLE, squares_errors
+from include.skufleet.forecasting.selection import ENSEMBLE, UNKNOWN, squares_errors
 from include.skufleet.lifecycle.evidence import Evidence, sum_blocks, weigh
 from include.skufleet.lifecycle.gate import Choice, Contender, Match, choose_recipe
 from include.skufleet.lifecycle.trials import Standing, compare_trial, is_canary
@@ -68,13 +68,13 @@ class SkuGate:
         self.choice: Choice | None = None
         self.match: Match | None = None
 
-    def settle(self, backtest: Backtest, chosen: str) -> str:
+    def settle(self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float]) -> str:
         """The recipe that is refit and serves: the run's choice, or production's."""
-        self.match = self._describe(backtest, chosen)
+        self.match = self._describe(backtest, chosen, handicaps)
         self.choice = choose_recipe(self.match, self.catalogue.gate)
         return self.choice.recipe
 
-    def _describe(self, backtest: Backtest, chosen: str) -> Match:
+    def _describe(self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float]) -> Match:
         metric, recipe = self.catalogue.backtest.metric, self.ring.recipe
         known = recipe in backtest.forecasts
         baseline = backtest.scores.get("seasonal_naive")
@@ -84,7 +84,7 @@ class SkuGate:
             production=recipe,
             champion=_contend(backtest, recipe, metric) if known else None,
             baseline=math.nan if baseline is None else float(getattr(baseline, metric)),
-            evidence=_weigh(backtest, chosen, recipe, squared=squares_errors(metric)) if known else None,
+            evidence=_weigh(backtest, chosen, recipe, handicaps, squared=squares_errors(metric)) if known else None,
             windows=len(backtest.cutoffs),
             offered=recipe in self.catalogue.candidates,
             since=self.ring.since,
@@ -130,11 +130,14 @@ def _contend(backtest: Backtest, recipe: str, metric: str) -> Contender:
     return Contender(recipe, float(getattr(scores, metric)), scores.signed_error, scores.units)
 
 
-def _weigh(backtest: Backtest, challenger: str, champion: str, *, squared: bool) -> Evidence:
-    """Losses by stretch of days, over all stores."""
+def _weigh(
+    backtest: Backtest, challenger: str, champion: str, handicaps: Mapping[str, float], *, squared: bool
+) -> Evidence:
+    """What losses by stretch of days, over all stores, and what is known of the recipes say."""
     y = np.swapaxes(backtest.y, 1, 2)  # so that the sum over the last axis is one over stores
     sums = {
         name: sum_blocks(sum_losses(y, np.swapaxes(backtest.forecasts[name], 1, 2), squared=squared))
         for name in {challenger, champion}
     }
-    return weigh(sums[challenger], sums[champion], squared=squared)
+    prior = handicaps.get(challenger, UNKNOWN) - handicaps.get(champion, UNKNOWN)
+    return weigh(sums[challenger], sums[champion], prior, squared=squared)

@@ -28,10 +28,10 @@ class SkuOutcome:
 
     ``gate`` says how the gate judged the new version beside what was in production when the run was planned: ``passed``
     or ``held``; empty without a new version. ``rule`` is the rule of ``lifecycle.gate`` that decided, ``verdict`` its
-    sentence; ``challenger`` the recipe that the run would have chosen, ``gain`` and ``p_value`` what speaks for it
-    beside production's; ``recipe_since`` the ISO date since which the version's recipe serves. ``trial`` is what became
-    of a shadow or canary of ``trial_recipe`` in this run: ``begun``, ``open``, ``ended``; its errors, and those of
-    production's recipe, are absolute sums in units over ``trial_periods``. ``staged_version`` is a shadow's version.
+    sentence; ``challenger`` the recipe that the run would have chosen, ``gain`` and ``probability`` what speaks for
+    it beside production's; ``recipe_since`` the ISO date since which the version's recipe serves. ``trial`` is what
+    became of a shadow or canary of ``trial_recipe`` in this run: ``begun``, ``open``, ``ended``; its errors, and those
+    of production's recipe, are absolute sums in units over ``trial_periods``. ``staged_version`` is a shadow's version.
 
     ``unchanged_since`` is the ISO date of the
     run that last looked at a SKU that has nothing new since; empty for all others.
@@ -78,7 +78,7 @@ class SkuOutcome:
     verdict: str = ""
     challenger: str = ""
     gain: float = math.nan
-    p_value: float = math.nan
+    probability: float = math.nan
     recipe_since: str = ""
     trial: str = ""
     trial_kind: str = ""

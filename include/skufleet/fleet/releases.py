@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -108,7 +108,9 @@ def drop_releases(store: ObjectStore, run: RunKeys, keep: int) -> list[str]:
 
 
 def find_release(store: ObjectStore, run: RunKeys, wanted: str) -> Release:
-    """The release that a person names: its name or the beginning of it, an ISO date, ``current`` or ``previous``.
+    """The release that a person names: its name or the beginning of it, ``current``, ``previous``, or an ISO date.
+
+    Of several of one date the newest is meant.
 
     Raises:
         PlanError: there is none, or there are several of that name; the message lists those that there are.
@@ -121,21 +123,17 @@ def find_release(store: ObjectStore, run: RunKeys, wanted: str) -> Release:
             raise PlanError(f"catalogue {run.catalogue!r} has no {wanted} release; there are: {names}")
         return known[place]
     exact = [item for item in known if wanted in (item.name, item.run_id)]
-    found = exact or [item for item in known if item.name.startswith(wanted) or item.as_of == wanted]
+    dated = [item for item in known if item.as_of == wanted][-1:]
+    found = exact or dated or [item for item in known if item.name.startswith(wanted)]
     if not wanted or not found:
         raise PlanError(
             f"catalogue {run.catalogue!r} has no release {wanted!r}; expected a name, the beginning of one, a date "
             f"such as 2026-01-31, current or previous; the newest are: {names}. `releases` lists all"
         )
-    if len(found) > 1 and len({item.name for item in found}) > 1 and not _same_day(found):
+    if len(found) > 1:
         several = ", ".join(item.name for item in found[-5:])
         raise PlanError(f"catalogue {run.catalogue!r}: {wanted!r} could be {several}; give more of the name")
     return found[-1]
-
-
-def _same_day(found: Sequence[Release]) -> bool:
-    """Of one date the newest is meant."""
-    return len({item.as_of for item in found}) == 1 and len({item.kind for item in found}) == 1
 
 
 def open_release(store: ObjectStore, release: Release) -> pd.DataFrame:

@@ -235,7 +235,7 @@ def _describe_match(match: Match) -> dict[str, Any]:
     return {
         "challenger": match.challenger.recipe,
         "gain": evidence.gain if evidence and rival else math.nan,
-        "p_value": evidence.p_value if evidence and rival else math.nan,
+        "probability": evidence.probability if evidence and rival else math.nan,
     }
 
 

@@ -51,7 +51,9 @@ def put_verdicts(store: ObjectStore, run: Run, results: pd.DataFrame, days: int)
         return
     began = pd.to_datetime(open_now["sku"].map(dict(zip(since["sku"], since["since"], strict=True))))
     due = open_now[(pd.Timestamp(run.as_of) - began >= pd.Timedelta(days=days)) & (open_now["trial_periods"] > 0)]
-    rows = due.rename(columns={"trial_recipe": "recipe", "trial_error": "error", "trial_rival_error": "rival_error"})
+    rows = pd.DataFrame(
+        {"recipe": due["trial_recipe"], "error": due["trial_error"], "rival_error": due["trial_rival_error"]}
+    )
     cleared = clear_recipes(rows)
     if cleared:
         fresh = {

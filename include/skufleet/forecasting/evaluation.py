@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ from include.skufleet.forecasting.selection import (
     squares_errors,
 )
 from include.skufleet.forecasting.stockouts import mask_stockouts
+
+Settle = Callable[[Backtest, str, Mapping[str, float]], str]
 
 SIDES = ("lower", "upper")
 YEARS_TO_SEE_A_SEASON = 2
@@ -94,7 +97,7 @@ def evaluate(
     *,
     names: Sequence[str] | None = None,
     also: Sequence[str] = (),
-    settle: Callable[[Backtest, str], str] | None = None,
+    settle: Settle | None = None,
 ) -> Evaluation:
     """Backtest the catalogue's candidates on the same windows and choose one.
 
@@ -104,7 +107,8 @@ def evaluate(
         names: candidates to choose from, instead of the catalogue's.
         also: candidates that are backtested too where they are known, whatever they cost, and chosen only if named:
             the recipe in production first.
-        settle: has the last word: gets the backtest and the choice, returns a candidate that served every window.
+        settle: has the last word: gets the backtest, the choice, and what each candidate is expected to lose to the
+            best before any window is seen; returns a candidate that served every window.
 
     Raises:
         ConfigError: a name is not a candidate.
@@ -140,7 +144,8 @@ def evaluate(
         tolerance=catalogue.gate.max_loss_to_baseline,
     )
     if settle is not None and chosen is not None:
-        chosen = settle(backtest, chosen)
+        known = {**handicaps, **({ENSEMBLE: fmean(handicaps[name] for name in members)} if members else {})}
+        chosen = settle(backtest, chosen, known)
     evaluation = Evaluation(
         chosen=chosen,
         pair=members,

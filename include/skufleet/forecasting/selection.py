@@ -22,6 +22,7 @@ __all__ = [
     "choose_candidate",
     "classify_demand",
     "expect_losses",
+    "expect_ratio",
     "find_handicaps",
     "measure_losses",
     "squares_errors",
@@ -119,18 +120,36 @@ def expect_losses(losses: Mapping[str, Floats], handicaps: Mapping[str, float], 
     if not names:
         return {}
     table = np.stack([losses[name] for name in names])
-    half, blocks = (0.5 if squared else 1.0), table.shape[1]
     start = np.array([handicaps[name] - handicaps[names[0]] for name in names])
-    total = table.sum(axis=1)
-    tiny = 1e-12 * max(float(total.max()), 1e-300)
-    ratio = half * np.log((total + tiny) / (total[0] + tiny))
+    expected, _ = expect_ratio(table, table[0], start, squared=squared)
+    return dict(zip(names, expected.tolist(), strict=True))
+
+
+def expect_ratio(own: Floats, rival: Floats, prior: Floats, *, squared: bool) -> tuple[Floats, Floats]:
+    """What to expect of the log ratio of metrics on windows to come, and how sure that is.
+
+    Args:
+        own: (N, B) losses of N candidates by block.
+        rival: (B,) losses of the one that they are held against.
+        prior: (N,) expected log ratios before any loss is known.
+        squared: the losses are squares: half of their log ratio is that of the metric.
+
+    Returns:
+        Mean and standard deviation of the posterior, (N,) each; with fewer than two blocks the prior's.
+    """
+    half, blocks = (0.5 if squared else 1.0), rival.size
+    total, whole = own.sum(axis=1), float(rival.sum())
     if blocks < 2:
-        return dict(zip(names, start.tolist(), strict=True))
-    without = np.maximum(total[:, None] - table, 0.0) + tiny
-    spread = half * np.log(without / without[0])
-    variance = np.square(spread - spread.mean(axis=1, keepdims=True)).sum(axis=1) * (blocks - 1) / blocks
-    trust = SPREAD**2 / (SPREAD**2 + INFLATION * variance)
-    return dict(zip(names, (start + trust * (ratio - start)).tolist(), strict=True))
+        return prior, np.full(prior.shape, SPREAD)
+    tiny = 1e-12 * max(float(total.max(initial=whole)), 1e-300)
+    ratio = half * np.log((total + tiny) / (whole + tiny))
+    without = np.maximum(total[:, None] - own, 0.0) + tiny
+    left = np.maximum(whole - rival, 0.0) + tiny
+    spread = half * np.log(without / left)
+    jackknife = np.square(spread - spread.mean(axis=1, keepdims=True)).sum(axis=1) * (blocks - 1) / blocks
+    variance = INFLATION * jackknife
+    trust = SPREAD**2 / (SPREAD**2 + variance)
+    return prior + trust * (ratio - prior), np.sqrt(trust * variance)
 
 
 def choose_candidate(

@@ -93,7 +93,7 @@ class Counts:
         champions: those that have a trained version in production before it.
         changed: those of them that would get another recipe.
         served: those that would have a version in production.
-        quarantined: those that were quarantined, or failed, in this run.
+        quarantined: those that were quarantined in this run.
     """
 
     skus: int
@@ -173,7 +173,7 @@ def _break_shares(shares: Mapping[str, float], counts: Counts, limits: Release) 
         )
     if shares["quarantined"] > limits.max_quarantined:
         yield (
-            f"{counts.quarantined} of {counts.skus} SKUs ({shares['quarantined']:.0%}) were quarantined or failed, "
+            f"{counts.quarantined} of {counts.skus} SKUs ({shares['quarantined']:.0%}) were quarantined, "
             f"the limit is {limits.max_quarantined:.0%}."
         )
 

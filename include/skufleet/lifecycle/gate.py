@@ -182,9 +182,10 @@ def _refuse(match: Match, champion: Contender, gate: Gate) -> Choice | None:
     if match.since is not None and (match.as_of - match.since).days < gate.hold_days:
         return keep("hold", f"production's recipe came on {match.since} and stays for {gate.hold_days} days")
     if not evidence.gain >= gate.min_gain:
-        return keep("gain", f"a gain of {100 * gate.min_gain:g} % is asked for")
-    if evidence.p_value > gate.p_value:
-        return keep("luck", f"it may be luck (p = {evidence.p_value:.2g} over {evidence.blocks} stretches of days)")
+        return keep("gain", f"{_expect(evidence)}, a gain of {100 * gate.min_gain:g} % is asked for")
+    if evidence.probability < gate.min_probability:
+        why = f"it may be luck: better with a probability of {evidence.probability:.0%}"
+        return keep("luck", f"{why}, {gate.min_probability:.0%} is asked for")
     if abs(challenger.bias) > max(gate.max_bias, abs(champion.bias)):
         return keep("bias", f"its bias is {challenger.bias:+.0%}, production's recipe's {champion.bias:+.0%}")
     return None
@@ -215,11 +216,20 @@ def _go_on(match: Match, champion: Contender, gate: Gate) -> Choice:
     return Choice(winner, rule, f"{figures}: {winner} serves.", changed=winner != champion.recipe, ends=True)
 
 
+def _expect(evidence: Evidence) -> str:
+    """What is to be expected, in words."""
+    return f"on windows to come it is expected to be {abs(evidence.gain):.1%} {_better(evidence.gain)}"
+
+
+def _better(gain: float) -> str:
+    return "better" if gain >= 0 else "worse"
+
+
 def _name(match: Match, contender: Contender) -> str:
     return f"{contender.recipe}: {match.metric} {contender.metric:.4g}"
 
 
 def _name_pair(match: Match, champion: Contender) -> str:
-    gain = match.evidence.gain if match.evidence else math.nan
-    better = f", {abs(gain):.1%} {'better' if gain >= 0 else 'worse'}" if math.isfinite(gain) else ""
+    gain = match.evidence.seen if match.evidence else math.nan
+    better = f", {abs(gain):.1%} {_better(gain)}" if math.isfinite(gain) else ""
     return f"{_name(match, match.challenger)} against {champion.metric:.4g} of production's {champion.recipe}{better}"

@@ -89,8 +89,8 @@ def clear_recipes(canaries: pd.DataFrame) -> dict[str, bool]:
     Args:
         canaries: a row per canary that has come to its end: ``recipe, error, rival_error``, in units.
     """
-    sums = canaries.groupby("recipe", sort=True)[["error", "rival_error"]].sum()
-    return {str(recipe): bool(row["error"] <= row["rival_error"]) for recipe, row in sums.iterrows()}
+    groups = canaries.groupby("recipe", sort=True)
+    return {str(name): bool(rows["error"].sum() <= rows["rival_error"].sum()) for name, rows in groups}
 
 
 def change_trials(open_trials: pd.DataFrame, begun: pd.DataFrame, ended: Collection[str]) -> pd.DataFrame:

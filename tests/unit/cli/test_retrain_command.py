@@ -74,7 +74,12 @@ def test_a_complete_run_ends_with_its_figures_and_code_0(airflow: StandIn, api: 
     code, printed = run(api, as_of="2026-03-31")
     assert code == 0
     assert "demo as of 2026-03-31" in printed
-    for line in ("1,200", "1,100", "1,000 new versions, 100 kept in staging", "in 22 chunks (ingest 2, retrain 31)"):
+    for line in (
+        "1,200",
+        "1,100",
+        "1,000 new versions, 7 with another recipe, 100 held back",
+        "in 22 chunks (ingest 2, retrain 31)",
+    ):
         assert line in printed
     assert "30.0% against 40.0% of the seasonal naive (+25.0% better)" in printed
     assert "s3://bucket/reports/demo/run.html" in printed

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from include.skufleet.fleet.releases import put_release
+from include.skufleet.fleet.releases import list_releases
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.standing import put_standing, read_standing
 from include.skufleet.fleet.tidy import tidy_run
@@ -61,12 +61,15 @@ def test_a_run_of_the_past_that_loses_the_race_moves_nothing_back(
     fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     past, today = fleet.new_run(as_of=BEFORE), fleet.new_run()
-    results = {run.run_id: finish(fleet, run) for run in (past, today)}
-    fleet.store.delete(past.release_pointer)
-    fleet.store.delete(past.standing_key)
-    interrupt(monkeypatch, past.release_pointer, lambda: put_release(fleet.store, today, {}))
-    put_release(fleet.store, past, {})
+    for chunk in fleet.plan(past):
+        fleet.retrain(past, chunk)
+    results = {today.run_id: finish(fleet, today)}
+    fleet.promote(past)
+    results[past.run_id] = fleet.store.get_frame(past.results_key)
     assert fleet.store.get_json(past.release_pointer)["run_id"] == today.run_id
+    assert [item.run_id for item in list_releases(fleet.store, past)] == [today.run_id]
+    assert fleet.store.exists(past.release_key), "its forecasts are made with it all the same"
+    fleet.store.delete(past.standing_key)
     interrupt(monkeypatch, past.standing_key, lambda: put_standing(fleet.store, today, results[today.run_id]))
     put_standing(fleet.store, past, results[past.run_id])
     assert set(read_standing(fleet.store, past)["as_of"]) == {END.isoformat()}

@@ -23,16 +23,16 @@ def contender(recipe: str, metric: float, bias: float = 0.0) -> Contender:
     return Contender(recipe, metric, 100 * bias, 100.0)
 
 
-def match(challenger: float = 0.8, champion: float | None = 1.0, p_value: float = 0.01, **changes: Any) -> Match:
+def match(challenger: float = 0.8, champion: float | None = 1.0, probability: float = 0.99, **changes: Any) -> Match:
     """A challenger ``tsb`` that beats ``theta`` by a fifth, beyond luck."""
-    known = champion is not None
+    known, gain = champion is not None, 1 - challenger / champion if champion else 0.0
     values: dict[str, Any] = {
         "metric": "rmsse",
         "challenger": contender("tsb", challenger),
         "production": "theta" if known else "",
         "champion": contender("theta", champion) if champion is not None else None,
         "baseline": 1.2,
-        "evidence": Evidence(1 - challenger / champion, p_value, 12) if champion else None,
+        "evidence": Evidence(gain, gain, probability, 12) if champion else None,
         "windows": 3,
         "offered": True,
         "since": LONG_AGO,
@@ -51,9 +51,9 @@ def test_a_challenger_that_is_better_by_more_than_luck_takes_over() -> None:
 @pytest.mark.parametrize(
     ("changes", "rule", "says"),
     [
-        ({"challenger": 0.995}, "gain", "0.5% better: a gain of 1 % is asked for"),
+        ({"challenger": 0.996}, "gain", "expected to be 0.4% better, a gain of 0.5 % is asked for"),
         ({"challenger": 1.01}, "gain", "1.0% worse"),
-        ({"p_value": 0.2}, "luck", "it may be luck (p = 0.2 over 12 stretches of days)"),
+        ({"probability": 0.6}, "luck", "it may be luck: better with a probability of 60%, 75% is asked for"),
         ({"since": AS_OF - timedelta(days=3)}, "hold", "production's recipe came on 2026-03-28 and stays for 14 days"),
         ({"windows": 1}, "windows", "1 backtest window(s), 2 must speak"),
         ({"evidence": None}, "unmeasured", "they could not be compared"),
@@ -93,7 +93,7 @@ def test_nothing_in_production_or_what_cannot_be_used_gives_way_at_once() -> Non
 
 
 def test_what_would_not_be_let_in_today_gives_way_without_proof() -> None:
-    worse_than_naive = match(challenger=1.19, champion=1.21, p_value=0.5, since=AS_OF)
+    worse_than_naive = match(challenger=1.19, champion=1.21, probability=0.5, since=AS_OF)
     assert choose_recipe(worse_than_naive, GATE).recipe == "tsb"
     within = Gate(max_loss_to_baseline=0.05)
     assert choose_recipe(worse_than_naive, within).recipe == "theta"
@@ -101,7 +101,7 @@ def test_what_would_not_be_let_in_today_gives_way_without_proof() -> None:
 
 @pytest.mark.parametrize(("mode", "told"), [("dry_run", True), ("disabled", False)])
 def test_a_gate_that_is_not_enforced_lets_all_through(mode: Any, told: bool) -> None:
-    choice = choose_recipe(match(p_value=0.4), Gate(mode=mode))
+    choice = choose_recipe(match(probability=0.4), Gate(mode=mode))
     assert (choice.recipe, choice.changed) == ("tsb", True)
     assert ("it would have been held back" in choice.reason) is told
 
@@ -163,7 +163,7 @@ def test_a_canary_stays_or_goes_back_by_what_all_canaries_showed() -> None:
 
 numbers = st.floats(0.01, 10)
 gates = st.builds(
-    Gate, min_gain=st.floats(0, 0.5), p_value=st.floats(0.001, 1), hold_days=st.integers(0, 60),
+    Gate, min_gain=st.floats(0, 0.5), min_probability=st.floats(0, 1), hold_days=st.integers(0, 60),
     max_loss_to_baseline=st.floats(0, 0.5),
 )  # fmt: skip
 matches = st.builds(
@@ -171,7 +171,7 @@ matches = st.builds(
         match(own, rival, p, baseline=naive, since=AS_OF - timedelta(days=days)),
         challenger=contender("tsb", own, bias),
     ),
-    numbers, numbers, st.floats(0.001, 1), numbers, st.integers(0, 90), st.floats(-2, 2),
+    numbers, numbers, st.floats(0, 1), numbers, st.integers(0, 90), st.floats(-2, 2),
 )  # fmt: skip
 
 
