@@ -40,8 +40,8 @@ class Verdict:
 
     Attributes:
         passed: it may go on. Without limits that are enforced it always does.
-        reason: one sentence with the figures: the first limit that is broken, or how far from them all is.
-        broken: every limit that is broken, a sentence each.
+        reason: one sentence with the figures: the limit that is broken most, or how far from them all is.
+        broken: every limit that is broken, a sentence each, the worst first.
         before: fleet and department -> figures of the release in force.
         after: the same of what would be released.
         shares: changed, covered and quarantined SKUs as shares.
@@ -122,7 +122,7 @@ def judge_release(before: pd.DataFrame, after: pd.DataFrame, counts: Counts, lim
     }
     if limits.mode == "disabled":
         return Verdict(True, "The fleet gate is disabled.", (), old, new, shares)
-    broken = (*_break_shares(shares, counts, limits), *_break_figures(old, new, limits))
+    broken = (*_break_figures(old, new, limits), *_break_shares(shares, counts, limits))
     if not broken:
         return Verdict(True, _describe(old, new, shares), (), old, new, shares)
     if limits.mode == "dry_run":
@@ -178,21 +178,26 @@ def _break_shares(shares: Mapping[str, float], counts: Counts, limits: Release) 
         )
 
 
-def _break_figures(before: Mapping[str, Figures], after: Mapping[str, Figures], limits: Release) -> Iterator[str]:
+def _break_figures(before: Mapping[str, Figures], after: Mapping[str, Figures], limits: Release) -> list[str]:
+    """A sentence per figure that is worse than the limit lets be, the worst first."""
+    found: list[tuple[float, str]] = []
     for name, new in after.items():
         old = before[name]
         drift = abs(new.bias) - abs(old.bias)
         if drift > limits.max_bias_change:
-            yield (
+            told = (
                 f"The bias of {name} goes from {old.bias:+.1%} to {new.bias:+.1%} of its units ({new.skus} SKUs), "
                 f"{drift:.1%} further from zero, the limit is {limits.max_bias_change:.0%}."
             )
+            found.append((drift, told))
         if new.wape > old.wape * (1 + limits.max_wape_loss):
             worse = f"{new.wape / old.wape - 1:.0%} worse" if old.wape > 0 else "worse"
-            yield (
+            told = (
                 f"The WAPE of {name} goes from {old.wape:.3f} to {new.wape:.3f} ({new.skus} SKUs), {worse}, "
                 f"the limit is {limits.max_wape_loss:.0%}."
             )
+            found.append((new.wape - old.wape, told))
+    return [told for _, told in sorted(found, key=lambda item: -item[0])]
 
 
 def _describe(before: Mapping[str, Figures], after: Mapping[str, Figures], shares: Mapping[str, float]) -> str:
