@@ -152,6 +152,8 @@ class Release(Model):
         mode: as the gate's.
         max_wape_loss: by how much (relative) the WAPE of the fleet, or of a department, may be worse.
         max_bias_change: by how much its bias may be further from zero.
+        max_volume_change: by how much (relative) the sales that the backtest sees, per series and period, may rise, or
+            would have to rise to be what they were: 1.0 lets them double or halve.
         min_skus: the errors of fewer measured SKUs than this say too little: such departments are judged with the fleet
             only, and such fleets not at all.
         max_changed: share of the SKUs in production whose recipe may change in one run.
@@ -164,6 +166,7 @@ class Release(Model):
     mode: Mode = "enabled"
     max_wape_loss: Annotated[float, Field(ge=0)] = 0.25
     max_bias_change: Annotated[float, Field(ge=0)] = 0.25
+    max_volume_change: Annotated[float, Field(ge=0)] = 1.0
     min_skus: Annotated[int, Field(ge=1)] = 10
     max_changed: Share = 0.5
     min_coverage: Share = 0.8

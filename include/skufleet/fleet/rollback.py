@@ -130,7 +130,7 @@ def roll_back(
     return change_stages(clients, catalogue.name, begin("rollback", run_id, what, actor), plan, describe)
 
 
-_CARRIED = ("department", "metric", "error", "baseline_error", "abs_error", "signed_error", "units")
+_CARRIED = ("department", "metric", "error", "baseline_error", "abs_error", "signed_error", "units", "actuals")
 
 
 def promote_held(

@@ -16,7 +16,7 @@ import pandas as pd
 from include.skufleet.config import Release
 
 FLEET = "the fleet"
-FIGURES = ("abs_error", "signed_error", "units")
+FIGURES = ("abs_error", "signed_error", "units", "actuals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,13 @@ class Figures:
         skus: with a measured version, in both releases.
         wape: sum of absolute errors / units; NaN where nothing was sold.
         bias: sum of (forecast - actual) / units; likewise.
+        volume: units per series and period of the windows; NaN without any.
     """
 
     skus: int
     wape: float
     bias: float
+    volume: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Verdict:
 
         def figures(items: Mapping[str, Any]) -> dict[str, Figures]:
             return {
-                name: Figures(int(item["skus"]), number(item["wape"]), number(item["bias"]))
+                name: Figures(int(item["skus"]), *(number(item[key]) for key in ("wape", "bias", "volume")))
                 for name, item in items.items()
             }
 
@@ -107,8 +109,8 @@ def judge_release(before: pd.DataFrame, after: pd.DataFrame, counts: Counts, lim
     """Hold what would be released against the release in force.
 
     Args:
-        before: the release in force: ``sku, department, abs_error, signed_error, units``; NaN where a version was not
-            measured. Empty: there is none, and only coverage and quarantine are looked at.
+        before: the release in force: ``sku, department`` and ``FIGURES``; NaN where a version was not measured.
+            Empty: there is none, and only coverage and quarantine are looked at.
         after: the same of what would be released. SKUs that only one of them has are not compared.
         counts: the catalogue in numbers.
         limits: the catalogue's; ``mode`` says whether a broken one stops the release.
@@ -151,9 +153,10 @@ def _pool(both: pd.DataFrame, side: str, least: int) -> dict[str, Figures]:
 def _sum(rows: pd.DataFrame, side: str) -> Figures:
     sums = {name: float(rows[f"{name}{side}"].sum()) for name in FIGURES}
     units = sums["units"]
+    volume = units / sums["actuals"] if sums["actuals"] > 0 else math.nan
     if units <= 0:
-        return Figures(len(rows), math.nan, math.nan)
-    return Figures(len(rows), sums["abs_error"] / units, sums["signed_error"] / units)
+        return Figures(len(rows), math.nan, math.nan, volume)
+    return Figures(len(rows), sums["abs_error"] / units, sums["signed_error"] / units, volume)
 
 
 def _share(part: int, whole: int) -> float:
@@ -197,6 +200,14 @@ def _break_figures(before: Mapping[str, Figures], after: Mapping[str, Figures], 
                 f"the limit is {limits.max_wape_loss:.0%}."
             )
             found.append((new.wape - old.wape, told))
+        jump = max(new.volume / old.volume, old.volume / new.volume) if old.volume > 0 and new.volume > 0 else 1.0
+        if jump > 1 + limits.max_volume_change:
+            told = (
+                f"The sales of {name} in the backtest go from {old.volume:.3g} to {new.volume:.3g} units per series "
+                f"and period ({new.skus} SKUs), a factor of {jump:.1f}, the limit is "
+                f"{1 + limits.max_volume_change:.1f}: was a delivery wrong?"
+            )
+            found.append((jump, told))
     return [told for _, told in sorted(found, key=lambda item: -item[0])]
 
 

@@ -22,6 +22,7 @@ _OWN = {
     "abs_error": "float64",
     "signed_error": "float64",
     "units": "float64",
+    "actuals": "float64",
     "rule": "str",
     "reason": "str",
     "kind": "str",
@@ -33,7 +34,7 @@ TYPES = {**{name: "int64" if name in ("version", "artifact_bytes") else "str" fo
 
 - ``served_by``: ``production``, or ``fallback`` for a version that was not trained;
 - ``department``; ``metric`` and the version's and the seasonal naive's ``error`` by it; the sums ``abs_error``,
-  ``signed_error`` and ``units`` of its backtest, in units: what the version was measured at when it was made;
+  ``signed_error`` and ``units`` of its backtest, in units, and its ``actuals``: what it was measured at when made;
 - ``rule`` and ``reason``: why it is in production; ``kind`` and ``released_by``: what put it there, a ``run``, a
   ``rollback``, a ``promotion`` by a person, or a ``hand`` in MLflow; ``since``: when, ISO 8601.
 """

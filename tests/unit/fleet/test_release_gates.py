@@ -77,9 +77,9 @@ def test_a_bad_batch_of_one_department_stops_the_release_and_the_reason_names_it
     stopped: tuple[SmallFleet, Run, dict[str, Any]],
 ) -> None:
     fleet, run, summary = stopped
-    assert summary["stopped"].startswith("The fleet gate stopped the release. The bias of Toys goes from ")
+    assert summary["stopped"].startswith("The fleet gate stopped the release. The sales of Toys in the")
     told = fleet.store.get_json(run.verdict_key)
-    assert any(item.startswith("The bias of Toys goes from ") for item in told["broken"])
+    assert any(item.startswith("The sales of Toys in the backtest go from ") for item in told["broken"])
     assert not any("Food" in item for item in told["broken"])
     assert {aliases["production"] for aliases in states(fleet).values()} == {1}
     assert (summary["promoted"], summary["held"]) == (0, 8)
@@ -89,11 +89,11 @@ def test_it_is_said_wherever_somebody_may_look(stopped: tuple[SmallFleet, Run, d
     fleet, run, summary = stopped
     page = fleet.store.get(run.report_key).decode()
     assert "Nothing of this run went to production." in page
-    assert "The bias of" in page
+    assert "The sales of Toys in the backtest go from" in page
     assert "Nothing of this run went to production" in summary["markdown"]
     tags = version(fleet, "T0", 2).tags
     assert (tags["gate"], tags["stage"]) == ("held", "candidate")
-    assert tags["reason"].startswith("The fleet gate stopped the release. The bias of")
+    assert tags["reason"].startswith("The fleet gate stopped the release. The sales of")
     with pytest.raises(PermanentError, match=r"nothing of it went to production\. The fleet gate stopped the release"):
         raise_if_incomplete(summary)
     released = list_releases(fleet.store, run)[-1]

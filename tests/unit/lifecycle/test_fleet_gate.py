@@ -15,12 +15,13 @@ COUNTS = Counts(skus=100, champions=90, changed=9, served=95, quarantined=4)
 
 def measured(**departments: tuple[float, float]) -> pd.DataFrame:
     """Three SKUs per department that sold 100 each: absolute and signed error of each."""
+    sold = {"units": 100.0, "actuals": 50}
     rows = [
-        {"sku": f"{name}-{number}", "department": name, "abs_error": wrong, "signed_error": bias, "units": 100.0}
+        {"sku": f"{name}-{number}", "department": name, "abs_error": float(wrong), "signed_error": float(bias)} | sold
         for name, (wrong, bias) in departments.items()
         for number in range(3)
     ]
-    return pd.DataFrame(rows, columns=["sku", "department", "abs_error", "signed_error", "units"])
+    return pd.DataFrame(rows, columns=["sku", "department", "abs_error", "signed_error", "units", "actuals"])
 
 
 BEFORE = measured(Toys=(40, 2), Food=(30, -1))
@@ -65,6 +66,18 @@ def test_shares_of_the_catalogue_are_bounded(counts: dict[str, int], says: str) 
     verdict = judge(BEFORE, Counts(**values | counts))
     assert not verdict.passed
     assert verdict.reason == says
+
+
+@pytest.mark.parametrize(("factor", "passed"), [(1.9, True), (0.55, True), (2.1, False), (0.45, False), (10.0, False)])
+def test_sales_that_jump_are_doubted_although_the_models_have_learned_them(factor: float, passed: bool) -> None:
+    jumped = BEFORE.copy()
+    toys = jumped["department"] == "Toys"
+    columns = ["abs_error", "signed_error", "units"]
+    jumped.loc[toys, columns] = jumped.loc[toys, columns] * factor
+    verdict = judge(jumped)
+    assert verdict.passed is passed
+    if not passed:
+        assert "The sales of Toys in the backtest go from 2 to" in verdict.reason
 
 
 def test_nothing_to_compare_with_is_no_reason_to_stop() -> None:
