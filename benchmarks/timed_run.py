@@ -14,7 +14,10 @@ from include.skufleet.errors import PermanentError
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
 
-SAID = ("wape", "baseline_wape", "rmsse", "baseline_rmsse", "bias", "quarantined_rows")
+SAID = (
+    *("wape", "baseline_wape", "rmsse", "baseline_rmsse", "bias", "quarantined_rows"),
+    *("held", "recipes_changed", "rules", "fleet_gate", "stopped"),
+)
 
 
 def time_run(api: AirflowApi, store: ObjectStore, catalogue: str, conf: dict[str, Any]) -> dict[str, Any]:

@@ -117,33 +117,33 @@ def _add_lifecycle(verbs: Any) -> None:
 
 
 def _plan(options: argparse.Namespace, console: Console) -> int:
-    _start_for(options, console)
+    _start_quietly()
     as_of = options.as_of or datetime.now(UTC).date()
     return lifecycle.show_plan(options.catalogue, as_of, _split(options.skus), console, as_json=options.as_json)
 
 
 def _explain(options: argparse.Namespace, console: Console) -> int:
-    _start_for(options, console)
+    _start_quietly()
     return lifecycle.show_explanation(options.catalogue, options.sku, console, as_json=options.as_json)
 
 
 def _releases(options: argparse.Namespace, console: Console) -> int:
-    _start_for(options, console)
+    _start_quietly()
     return lifecycle.show_releases(options.catalogue, console, as_json=options.as_json)
 
 
 def _diff(options: argparse.Namespace, console: Console) -> int:
-    _start_for(options, console)
+    _start_quietly()
     return lifecycle.show_diff(options.catalogue, options.one, options.other, console, as_json=options.as_json)
 
 
 def _history(options: argparse.Namespace, console: Console) -> int:
-    _start_for(options, console)
+    _start_quietly()
     return lifecycle.show_history(options.catalogue, options.sku, options.on, console, as_json=options.as_json)
 
 
 def _promote(options: argparse.Namespace, console: Console) -> int:
-    _start_for(options, console)
+    _start_quietly()
     scope = Scope(_split(options.skus), options.department)
     return lifecycle.promote_by_command(
         options.catalogue, options.run_id, scope, options.reason, console, as_json=options.as_json
@@ -151,7 +151,7 @@ def _promote(options: argparse.Namespace, console: Console) -> int:
 
 
 def _rollback(options: argparse.Namespace, console: Console) -> int:
-    _start_for(options, console)
+    _start_quietly()
     scope = Scope(_split(options.skus), options.department)
     return lifecycle.roll_back_by_command(
         options.catalogue, options.release, scope, options.reason, console, as_json=options.as_json
@@ -194,11 +194,16 @@ def _scorecard(options: argparse.Namespace, console: Console) -> int:
 
 
 def _start_for(options: argparse.Namespace, console: Console) -> None:
-    """Start what is not running; without a word where a program reads the output."""
-    if options.as_json or not console.is_terminal:
-        _start(Console(quiet=True), lambda _: None)
+    """Start what is not running; without a word where only JSON is to be printed."""
+    if options.as_json:
+        _start_quietly()
     else:
         _start(console)
+
+
+def _start_quietly() -> None:
+    """Start what is not running without a word: for verbs that are given often."""
+    _start(Console(quiet=True), lambda _: None)
 
 
 def _audit(options: argparse.Namespace, console: Console) -> int:
