@@ -11,7 +11,7 @@ CLI := $(PY) -m include.skufleet
 quoted = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger import backfill scorecard check format test lock bench-accuracy bench-rivals bench-fleet bench-m5-fleet bench-backfill chaos clean setup setup-dev
+.PHONY: help demo up down status trigger import backfill scorecard check format test lock bench-accuracy bench-rivals bench-fleet bench-m5-fleet bench-backfill bench-gating bench-rollback chaos clean setup setup-dev
 
 help: ## this list
 	@echo "Skufleet retrains one demand model per SKU of a whole catalogue. The targets:"
@@ -94,6 +94,16 @@ bench-backfill: setup ## M5=zip-or-folder [STORES=CA_1] [DATES=8] [EVERY=7] [SKU
 	$(if $(STORES),--stores $(call quoted,$(STORES))) $(if $(DATES),--dates $(call quoted,$(DATES))) \
 	$(if $(EVERY),--every $(call quoted,$(EVERY))) $(if $(SKUS),--skus $(call quoted,$(SKUS))) \
 	$(if $(SVG),--svg $(call quoted,$(SVG))) $(if $(KEEP),--keep)
+
+bench-gating: setup ## M5=zip-or-folder [STORE=CA_1] [DATES=8] [EVERY=7] [ITEMS=100] [SVG=file]: what the SKU gate is worth
+	@$(if $(M5),,echo "For example: make bench-gating M5=m5.zip" >&2; exit 1;) \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.gating --m5 $(call quoted,$(M5)) \
+	$(if $(STORE),--store $(call quoted,$(STORE))) $(if $(DATES),--dates $(call quoted,$(DATES))) \
+	$(if $(EVERY),--every $(call quoted,$(EVERY))) $(if $(ITEMS),--items $(call quoted,$(ITEMS))) \
+	$(if $(SVG),--svg $(call quoted,$(SVG)))
+
+bench-rollback: setup ## [SKUS=10000] [KEEP=1]: take a release back, timed, and killed half-way
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.rollback --skus $(call quoted,$(or $(SKUS),10000)) $(if $(KEEP),--keep)
 
 chaos: setup-dev ## [SEED=1] [FAULTS=chunk_killed,...]: break a platform of its own in every way, and see what is left
 	@$(PY) -m tests.chaos --seed $(call quoted,$(or $(SEED),1)) $(if $(FAULTS),--faults $(call quoted,$(FAULTS)))
