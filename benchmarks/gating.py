@@ -5,7 +5,7 @@
 At each date every SKU is backtested once, on what was known then; each policy then says which recipe is refit:
 ``gated`` by the catalogue's gate, ``always`` what the run would choose, ``same`` the first date's recipe for ever, and
 ``never`` serves the first date's model as it was. A planted challenger shows what the gate makes of luck: production's
-forecasts times noise, against the same times other noise. Writes the plot, and prints one JSON line last.
+forecasts times noise, against the same times other noise: neither is better, and nothing is known of either. Writes the plot, and prints one JSON line last.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class State:
 
     Attributes:
         recipe: the candidate's name; empty before the first model.
-        since: the date on which it came.
+        since: the date on which it replaced another.
         artifact: the model as it was fitted last.
     """
 
@@ -145,8 +145,13 @@ def _serve(
     backtest, chosen = seen["backtest"], seen["chosen"]
     gated = states["gated"]
     champion = (
-        {"candidate": gated.recipe, "outcome": "trained", "recipe_since": gated.since.isoformat(), "as_of": ""}
-        if gated.since
+        {
+            "candidate": gated.recipe,
+            "outcome": "trained",
+            "recipe_since": gated.since.isoformat() if gated.since else "",
+            "as_of": "",
+        }
+        if gated.recipe
         else None
     )
     gate = SkuGate(cut, catalogue, Ring(as_of, champion))
@@ -160,7 +165,7 @@ def _serve(
         fitted[recipe] = refit(cut, evaluation, catalogue, recipe).artifact
     for policy, recipe in recipes.items():
         state = states[policy]
-        state.since = as_of if recipe != state.recipe else state.since
+        state.since = as_of if state.recipe and recipe != state.recipe else state.since
         state.recipe, state.artifact = recipe, fitted[recipe]
     if states["never"].artifact is None:
         states["never"].artifact = fitted[chosen]

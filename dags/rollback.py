@@ -3,12 +3,14 @@
 **Flow**: `roll_back` restores the aliases of all SKUs of the release, or of some → `forecast_anew` starts a run of
 `retrain_<catalogue>`, which forecasts with what serves now (skipped where `forecast` is off).
 
+**Schedule**: none.
+
 **Params**: `release` (a name, a date, or `previous`), `skus` (codes or patterns), `department`, `reason`, `forecast`.
 
-Idempotent, and safe to break off: a retry, or the same rollback again, does the rest. It waits for a promotion that is
-at work. What is rolled back is not promoted again before its SKU's data change. A SKU that cannot be moved (its version
-was deleted, or somebody else moved its alias) stays as it is, is named in the log, and turns the task red at the end.
-The same by command: `python -m include.skufleet rollback --catalogue NAME --release R`.
+**A retry or a rerun is harmless**, and so is breaking off: a retry, or the same rollback again, does the rest. It waits
+for a promotion that is at work. What is rolled back is not promoted again before its SKU's data change. A SKU that
+cannot be moved (its version was deleted, or somebody else moved its alias) stays as it is, is named in the log, and
+turns the task red at the end. The same by command: `python -m include.skufleet rollback --catalogue NAME --release R`.
 
 One Dag per file in `include/catalogues/`; a file that is wrong shows as an import error of `dags/catalogues.py`.
 """
@@ -59,7 +61,10 @@ def rollback_dag(catalogue: Catalogue) -> DAG:
                 raise AirflowSkipException("the trigger form says: no new forecasts")
 
         forecast_anew = TriggerDagRunOperator(
-            task_id="forecast_anew", trigger_dag_id=f"retrain_{catalogue.name}", retries=0
+            task_id="forecast_anew",
+            trigger_dag_id=f"retrain_{catalogue.name}",
+            trigger_run_id="after {{ run_id }}",
+            skip_when_already_exists=True,
         )
         roll_back() >> whether_to_forecast() >> forecast_anew
 

@@ -46,7 +46,8 @@ def dags_that(dag_bag, do: str) -> list:
 
 def test_each_catalogue_file_gives_its_own_dags_and_nothing_else_is_there(dag_bag) -> None:
     searched = [name for name in catalogue_files() if find_catalogue(name).search is not None]
-    expected = {f"retrain_{name}" for name in catalogue_files()} | {f"search_{name}" for name in searched}
+    expected = {f"{do}_{name}" for name in catalogue_files() for do in ("retrain", "rollback")}
+    expected |= {f"search_{name}" for name in searched}
     assert set(dag_bag.dags) == expected
 
 
@@ -103,11 +104,45 @@ def test_with_the_section_a_failed_run_is_told_of_and_a_late_one_too(tmp_path, m
 def test_the_flow_is_one_line_to_the_report_and_only_the_chunks_are_mapped(dag_bag) -> None:
     for dag in dags_that(dag_bag, "retrain"):
         order = [task.task_id for task in dag.topological_sort()]
-        assert order[:6] == ["ingest", "plan", "departments", "retrain", "promote", "forecast"]
-        assert set(order[6:]) == {"report", "tidy"}
+        assert order[:7] == ["ingest", "plan", "departments", "retrain", "decide", "promote", "forecast"]
+        assert set(order[7:]) == {"report", "tidy"}
         assert not dag.get_task("report").downstream_list, "what comes after a red report would hide it"
         assert [task.task_id for task in dag.tasks if task.is_mapped] == ["retrain"]
         assert dag.get_task("retrain").map_index_template == "{{ label }}"
+
+
+def test_with_approval_a_person_is_asked_between_decision_and_promotion(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "catalogues"
+    copy_catalogues(folder, monkeypatch)
+    text = (folder / "demo.yaml").read_text() + "\nrelease: {approval: required, approval_hours: 3}\n"
+    (folder / "demo.yaml").write_text(text)
+    dags = read_dags(ROOT / "dags").dags
+    dag, other = dags["retrain_demo"], dags["retrain_m5"]
+    approve, promote = dag.get_task("approve"), dag.get_task("promote")
+    assert "approve" not in other.task_dict
+    assert (approve.upstream_task_ids, approve.downstream_task_ids) == ({"decide"}, {"promote"})
+    assert promote.upstream_task_ids == {"decide", "approve"}
+    assert promote.trigger_rule == TriggerRule.NONE_FAILED, "a task that had nothing to ask holds nobody up"
+    assert approve.response_timeout == timedelta(hours=3)
+    assert (approve.options, approve.defaults) == (["Approve", "Reject"], ["Reject"]), "silence rejects"
+    assert approve.execution_timeout is None, "a person is no task that hangs"
+    assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).has_task("approve")
+
+
+def test_a_rollback_is_made_by_hand_and_then_forecast_anew(dag_bag) -> None:
+    for dag in dags_that(dag_bag, "rollback"):
+        assert not dag.timetable.can_be_scheduled
+        assert [task.task_id for task in dag.topological_sort()] == [
+            "roll_back",
+            "whether_to_forecast",
+            "forecast_anew",
+        ]
+        again = dag.get_task("forecast_anew")
+        assert again.trigger_dag_id == f"retrain_{dag.dag_id.removeprefix('rollback_')}"
+        assert again.skip_when_already_exists, "a retry starts no second run"
+        assert {name: dag.params[name] for name in ("release", "skus", "department", "forecast")} == {
+            "release": "previous", "skus": [], "department": None, "forecast": True,
+        }  # fmt: skip
 
 
 def test_no_sku_is_lost_with_the_stage_of_the_departments(dag_bag) -> None:
@@ -159,7 +194,7 @@ def test_what_the_runs_of_a_catalogue_share_is_changed_by_one_run_at_a_time(dag_
     """A backfill has several runs at once, and MLflow's aliases cannot be moved on condition."""
     for dag in dags_that(dag_bag, "retrain"):
         alone = {task.task_id for task in dag.tasks if task.max_active_tis_per_dag == 1}
-        assert alone == {"promote", "forecast", "tidy"}
+        assert alone == {"decide", "promote", "forecast", "tidy"}
 
 
 def test_every_catalogue_can_be_backfilled(dag_bag) -> None:
@@ -209,11 +244,13 @@ def test_every_dag_survives_serialisation_with_its_links(dag_bag) -> None:
     names = {
         "retrain": {"MLflow run", "Models in the registry", "Fleet report"},
         "search": {"MLflow run", "Search report"},
+        "rollback": {"MLflow run", "Models in the registry", "Fleet report"},
     }
     for dag in dag_bag.dags.values():
         loaded = DagSerialization.from_dict(DagSerialization.to_dict(dag))
         for task in loaded.task_dict.values():
-            assert {link.name for link in task.operator_extra_links} == names[dag.dag_id.partition("_")[0]]
+            if task.task_id != "forecast_anew":  # Airflow's own operator has links of its own
+                assert {link.name for link in task.operator_extra_links} == names[dag.dag_id.partition("_")[0]]
 
 
 def test_reading_the_dags_and_plugins_imports_nothing_heavy_and_reads_no_environment() -> None:

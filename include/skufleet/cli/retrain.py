@@ -24,6 +24,7 @@ POLL_SECONDS = 1.0
 MAX_UNANSWERED = 30
 """Polls in a row that may stay without an answer: the run goes on, whether or not somebody can watch it."""
 DONE = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+WAITING = "awaiting_input"  # as Airflow calls it
 
 
 def retrain_and_watch(api: AirflowApi, catalogue: str, conf: dict[str, Any], console: Console) -> int:
@@ -85,6 +86,7 @@ class _Bars:
     chunks: TaskID = field(init=False)
     skus: TaskID = field(init=False)
     _planned: int | None = field(default=None, init=False)
+    _asked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.stages = self.progress.add_task("queued", total=len(STAGES))
@@ -95,7 +97,11 @@ class _Bars:
         """Redraw from what Airflow says of the tasks and what the chunks have written of their SKUs."""
         states: dict[str, Counter[str]] = {stage: Counter() for stage in STAGES}
         for item in instances:
-            states[item["task_id"]][item["state"] or "none"] += 1
+            if item["task_id"] in states:  # a person's approval is no stage
+                states[item["task_id"]][item["state"] or "none"] += 1
+        if any(item["state"] == WAITING for item in instances) and not self._asked:
+            self._asked = True
+            self.progress.console.print("  waits for approval: open Airflow, Required Actions")
         finished = [stage for stage in STAGES if states[stage] and not set(states[stage]) - DONE]
         active = next((stage for stage in STAGES if stage not in finished), "done")
         self.progress.update(self.stages, completed=len(finished), description=active)

@@ -115,7 +115,7 @@ class Gate(Model):
         max_loss_to_baseline: 0 means at least as good as the seasonal naive, 0.02 at most 2 % worse.
         min_gain: another recipe than production's must be expected to be better by this (relative).
         min_probability: and with this probability it must be better at all (``lifecycle.evidence``).
-        hold_days: days that a recipe stays once it has come to production.
+        hold_days: days that a recipe stays once it has replaced another.
         min_windows: backtest windows that must speak for another recipe.
         shadow_days: days for which another recipe's forecasts are written beside production's, and not served.
         canary_share: share of the SKUs in which another recipe is tried first; 0: none, all change at once.
@@ -128,14 +128,14 @@ class Gate(Model):
     mode: Mode = "enabled"
     max_loss_to_baseline: Annotated[float, Field(ge=0)] = 0.0
     min_gain: Share = 0.005
-    min_probability: Share = 0.75
+    min_probability: Share = 0.7
     hold_days: Annotated[int, Field(ge=0)] = 14
     min_windows: Annotated[int, Field(ge=1)] = 2
     shadow_days: Annotated[int, Field(ge=0, le=365)] = 0
     canary_share: Share = 0.0
     canary_days: Annotated[int, Field(ge=1, le=365)] = 7
     max_times_history: Annotated[float, Field(gt=0)] = 10.0
-    max_bias: Annotated[float, Field(gt=0)] = 0.5
+    max_bias: Annotated[float, Field(gt=0)] = 1.0
     max_bytes: Annotated[int, Field(ge=1)] = 1_000_000
 
     @model_validator(mode="after")

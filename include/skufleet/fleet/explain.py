@@ -132,7 +132,7 @@ def _figures(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[st
         f"{metric} of production's recipe": (number("champion_metric"), ""),
         "expected gain of the other recipe": (number("gain", "+.1%"), f"at least {gate.min_gain:.1%}"),
         "probability that there is one": (number("probability", ".0%"), f"at least {gate.min_probability:.0%}"),
-        "recipe serves since": (str(row.get("recipe_since") or "–"), f"stays for {gate.hold_days} days"),
+        "recipe replaced another on": (str(row.get("recipe_since") or "–"), f"stays for {gate.hold_days} days"),
         "bias": (number("bias", "+.1%"), f"within {gate.max_bias:.0%}, or no worse than production's"),
     }
 

@@ -44,8 +44,8 @@ class Ring:
 
     @property
     def since(self) -> date | None:
-        """The day on which it came."""
-        text = (self.champion or {}).get("recipe_since") or (self.champion or {}).get("as_of") or ""
+        """The day on which it replaced another; ``None`` where it is the SKU's first, or that is not known."""
+        text = (self.champion or {}).get("recipe_since") or ""
         return date.fromisoformat(text) if self.recipe and text else None
 
     @property

@@ -224,8 +224,8 @@ def _begin_trial(
 
 
 def _find_since(ring: Ring, *, changed: bool) -> str:
-    since = None if changed else ring.since
-    return (since or ring.as_of).isoformat()
+    since = ring.as_of if changed else ring.since
+    return since.isoformat() if since else ""
 
 
 def _describe_match(match: Match) -> dict[str, Any]:

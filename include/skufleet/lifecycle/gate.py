@@ -71,7 +71,7 @@ class Match:
         evidence: the challenger's losses against the champion's, ``None`` without a champion.
         windows: how many there are.
         offered: whether production's recipe is still among the catalogue's candidates.
-        since: the day on which production's recipe came; ``None``: not known.
+        since: the day on which production's recipe replaced another; ``None``: it is the SKU's first.
         as_of: the run's date.
         trial: how the SKU's shadow or canary stands, and what the canaries of others showed.
     """

@@ -49,7 +49,6 @@ def ask_for_approval(catalogue: Catalogue) -> ReleaseApproval:
         response_timeout=timedelta(hours=catalogue.release.approval_hours),
         execution_timeout=None,
         retries=0,
-        show_return_value_in_logs=False,
         doc_md="Asks a person whether what was decided may go to production. No answer in time: it may not.",
     )
 

@@ -89,7 +89,7 @@ class RegisteredVersion:
         run_id: the MLflow run that made it.
         artifact_uri: the folder of its files.
         artifact_bytes: the size of these files.
-        recipe_since: ISO date of the run since which its recipe serves; empty where that is not known.
+        recipe_since: ISO date of the run with which its recipe replaced another; empty for the SKU's first recipe.
     """
 
     sku: str
