@@ -5,7 +5,8 @@
 At each date every SKU is backtested once, on what was known then; each policy then says which recipe is refit:
 ``gated`` by the catalogue's gate, ``always`` what the run would choose, ``same`` the first date's recipe for ever, and
 ``never`` serves the first date's model as it was. A planted challenger shows what the gate makes of luck: production's
-forecasts times noise, against the same times other noise: neither is better, and nothing is known of either. Writes the plot, and prints one JSON line last.
+forecasts times noise, against the same times other noise: neither is better, and nothing is known of either. Writes the
+plot, and prints one JSON line last.
 """
 
 from __future__ import annotations

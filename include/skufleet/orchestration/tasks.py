@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.skufleet.config import Catalogue, find_catalogue, read_settings
+from include.skufleet.errors import PermanentError
 from include.skufleet.fleet.run import Run
 from include.skufleet.orchestration.page_paths import report_url
 
 if TYPE_CHECKING:
     from include.skufleet.fleet.clients import Clients
+
+ERRORS_NAMED = 5
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +108,9 @@ def roll_back(command: dict[str, Any], run_id: str, actor: str) -> dict[str, Any
     done = roll_back(clients, catalogue, release, scope, actor=actor, run_id=run_id, reason=command["reason"])
     summary = summarise(done, release)
     log.info("%s", summary["sentence"])
+    if summary["failed"]:
+        named = "; ".join(f"{sku}: {error}" for sku, error in list(summary["errors"].items())[:ERRORS_NAMED])
+        raise PermanentError(f"{summary['sentence']} {named}")
     return summary
 
 
