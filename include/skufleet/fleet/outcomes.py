@@ -30,8 +30,8 @@ class SkuOutcome:
     or ``held``; empty without a new version. ``rule`` is the rule of ``lifecycle.gate`` that decided, ``verdict`` its
     sentence; ``challenger`` the recipe that the run would have chosen, ``gain`` and ``probability`` what speaks for
     it beside production's; ``recipe_since`` the ISO date on which the version's recipe replaced another. ``trial`` is
-    what became of a shadow or canary of ``trial_recipe`` in this run: ``begun``, ``open``, ``ended``; its errors, and those
-    of production's recipe, are absolute sums in units over ``trial_periods``. ``staged_version`` is a shadow's version.
+    what became of a shadow or canary of ``trial_recipe`` in this run: ``begun``, ``open``, ``ended``; its errors,
+    and those of production's recipe, are absolute sums in units over ``trial_periods``. ``staged_version`` is a shadow's version.
 
     ``unchanged_since`` is the ISO date of the
     run that last looked at a SKU that has nothing new since; empty for all others.

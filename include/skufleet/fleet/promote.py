@@ -71,7 +71,9 @@ def promote_run(
     stopped = _stop_reason(verdict, approval)
     if stopped:
         decisions = hold_back(decisions, *stopped)
-    work = begin("run", run.run_id, f"promotion of run {run.run_id}", actor or f"run {run.run_id}")
+    started = actor or f"run {run.run_id}"
+    who = f"{started}, approved by {approval.by}" if approval and approval.approved else started
+    work = begin("run", run.run_id, f"promotion of run {run.run_id}", who)
 
     def describe(work: Work, frame: pd.DataFrame, moved: int) -> Release:
         return _describe(clients, catalogue, run, work, frame, moved, told["reason"] if not stopped else stopped[1])

@@ -59,9 +59,11 @@ def to_transitions(moves: pd.DataFrame, *, moment: datetime, run_id: str, actor:
     """
     came = moves[(moves["after"] != KEEP) & (moves["after"] != moves["before"])]
     went, staged = came[came["before"] > 0], moves[moves["staging"] > 0]
+    again = came["rule"] == "rollback"
     parts = [
         _rows(went, "before", PRODUCTION, ARCHIVED),
-        _rows(came, "after", CANDIDATE, PRODUCTION),
+        _rows(came[~again], "after", CANDIDATE, PRODUCTION),
+        _rows(came[again], "after", ARCHIVED, PRODUCTION),
         _rows(staged, "staging", CANDIDATE, STAGING),
     ]
     return (

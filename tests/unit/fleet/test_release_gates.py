@@ -164,6 +164,7 @@ def test_what_is_approved_goes_to_production(waiting: tuple[SmallFleet, Run, dic
     fleet, run, _ = waiting
     summary = finish(fleet, run, Approval(approved=True, by="amy"))
     assert {aliases["production"] for aliases in states(fleet).values()} == {2}
+    assert list_releases(fleet.store, run)[-1].actor == f"run {run.run_id}, approved by amy"
     assert "Approved by amy." in fleet.store.get(run.report_key).decode()
     assert raise_if_incomplete(summary) is None
 

@@ -182,6 +182,7 @@ def test_what_was_broken_off_is_finished_by_the_same_command(
     history = read_transitions(fleet.store, keys(fleet))
     came = history[(history["rule"] == "rollback") & (history["to_stage"] == "production")]
     assert sorted(came["sku"]) == list(SKUS)
+    assert set(came["from_stage"]) == {"archived"}
     assert fleet.store.find_json(keys(fleet).pending_key) is None
 
 
