@@ -1,4 +1,4 @@
-"""A catalogue that asks for approval, on the real platform: a person is asked, a viewer may not answer, all is taken back.
+"""A catalogue that asks for approval, on the real platform: a person is asked, a viewer cannot answer, all is undone.
 
 The catalogue is a file beside the others for as long as the tests last, as an operator would add one.
 """
@@ -75,7 +75,7 @@ def viewer_token(approved: Approved) -> str:
     own = httpx.post(f"{approved.shop.stack.airflow_url}/auth/token", json={"username": user, "password": password})
     token = own.json()["access_token"]
     claims = jwt.decode(token, options={"verify_signature": False}) | {"sub": "vera", "role": "VIEWER"}
-    secret = load_credentials(approved.shop.stack.settings.paths.secrets).jwt_secret
+    secret = load_credentials(approved.shop.stack.settings.paths).jwt_secret
     return jwt.encode(claims, secret, algorithm=jwt.get_unverified_header(token)["alg"])
 
 

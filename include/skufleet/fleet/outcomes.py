@@ -31,10 +31,11 @@ class SkuOutcome:
     sentence; ``challenger`` the recipe that the run would have chosen, ``gain`` and ``probability`` what speaks for
     it beside production's; ``recipe_since`` the ISO date on which the version's recipe replaced another. ``trial`` is
     what became of a shadow or canary of ``trial_recipe`` in this run: ``begun``, ``open``, ``ended``; its errors,
-    and those of production's recipe, are absolute sums in units over ``trial_periods``. ``staged_version`` is a shadow's version.
+    and those of production's recipe, are absolute sums in units over ``trial_periods``. ``staged_version`` is a
+    shadow's version.
 
-    ``unchanged_since`` is the ISO date of the
-    run that last looked at a SKU that has nothing new since; empty for all others.
+    ``unchanged_since`` is the ISO date of the run that last looked at a SKU that has nothing new since; empty for all
+    others.
     """
 
     sku: str
