@@ -128,7 +128,7 @@ class Gate(Model):
     mode: Mode = "enabled"
     max_loss_to_baseline: Annotated[float, Field(ge=0)] = 0.0
     min_gain: Share = 0.005
-    min_probability: Share = 0.7
+    min_probability: Share = 0.75
     hold_days: Annotated[int, Field(ge=0)] = 14
     min_windows: Annotated[int, Field(ge=1)] = 2
     shadow_days: Annotated[int, Field(ge=0, le=365)] = 0

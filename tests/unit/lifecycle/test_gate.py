@@ -53,7 +53,7 @@ def test_a_challenger_that_is_better_by_more_than_luck_takes_over() -> None:
     [
         ({"challenger": 0.996}, "gain", "expected to be 0.4% better, a gain of 0.5 % is asked for"),
         ({"challenger": 1.01}, "gain", "1.0% worse"),
-        ({"probability": 0.6}, "luck", "it may be luck: better with a probability of 60%, 70% is asked for"),
+        ({"probability": 0.6}, "luck", "it may be luck: better with a probability of 60%, 75% is asked for"),
         ({"since": AS_OF - timedelta(days=3)}, "hold", "production's recipe came on 2026-03-28 and stays for 14 days"),
         ({"windows": 1}, "windows", "1 backtest window(s), 2 must speak"),
         ({"evidence": None}, "unmeasured", "they could not be compared"),
