@@ -110,7 +110,7 @@ def judge_release(before: pd.DataFrame, after: pd.DataFrame, counts: Counts, lim
 
     Args:
         before: the release in force: ``sku, department`` and ``FIGURES``; NaN where a version was not measured.
-            Empty: there is none, and only coverage and quarantine are looked at.
+            Empty: there is none, and only changed recipes and quarantine are looked at.
         after: the same of what would be released. SKUs that only one of them has are not compared.
         counts: the catalogue in numbers.
         limits: the catalogue's; ``mode`` says whether a broken one stops the release.
@@ -124,7 +124,8 @@ def judge_release(before: pd.DataFrame, after: pd.DataFrame, counts: Counts, lim
     }
     if limits.mode == "disabled":
         return Verdict(True, "The fleet gate is disabled.", (), old, new, shares)
-    broken = (*_break_figures(old, new, limits), *_break_shares(shares, counts, limits))
+    first = before.empty
+    broken = (*_break_figures(old, new, limits), *_break_shares(shares, counts, limits, first=first))
     if not broken:
         return Verdict(True, _describe(old, new, shares), (), old, new, shares)
     if limits.mode == "dry_run":
@@ -163,13 +164,14 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def _break_shares(shares: Mapping[str, float], counts: Counts, limits: Release) -> Iterator[str]:
+def _break_shares(shares: Mapping[str, float], counts: Counts, limits: Release, *, first: bool) -> Iterator[str]:
+    """A first release serves some where none were served: its coverage is no reason to stop it."""
     if shares["changed"] > limits.max_changed:
         yield (
             f"{counts.changed} of {counts.champions} SKUs ({shares['changed']:.0%}) would change their recipe, "
             f"the limit is {limits.max_changed:.0%}."
         )
-    if counts.skus and shares["served"] < limits.min_coverage:
+    if counts.skus and shares["served"] < limits.min_coverage and not first:
         yield (
             f"{counts.served} of {counts.skus} SKUs ({shares['served']:.0%}) would have a version in production, "
             f"{limits.min_coverage:.0%} is asked for."

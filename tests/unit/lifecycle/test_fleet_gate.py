@@ -83,6 +83,8 @@ def test_sales_that_jump_are_doubted_although_the_models_have_learned_them(facto
 def test_nothing_to_compare_with_is_no_reason_to_stop() -> None:
     nothing = BEFORE.head(0)
     assert judge_release(nothing, BEFORE, COUNTS, LIMITS).passed
+    few = Counts(skus=100, champions=0, changed=0, served=30, quarantined=0)
+    assert judge_release(nothing, BEFORE, few, LIMITS).passed, "a few are served where none were"
     assert judge_release(BEFORE, nothing, COUNTS, LIMITS).passed
     unmeasured = BEFORE.assign(units=float("nan"))
     assert judge_release(unmeasured, BEFORE, COUNTS, LIMITS).after == {}
