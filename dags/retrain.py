@@ -35,13 +35,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, dag, get_parsing_context
+from airflow.sdk import DAG, TriggerRule, dag
 
-from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
-from include.skufleet.errors import CatalogueError
+from include.skufleet.config import Catalogue
 from include.skufleet.fleet.run import TRIES
 from include.skufleet.orchestration import tasks
 from include.skufleet.orchestration.approval import ask_for_approval
+from include.skufleet.orchestration.dag_files import wanted_catalogues
 from include.skufleet.orchestration.defaults import task_defaults
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.notifications import deadline_alert, failure_callback
@@ -128,14 +128,5 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
     return retrain_catalogue()
 
 
-def _wanted(dag_id: str) -> bool:
-    """A task's process needs its own Dag only; the Dag processor needs all."""
-    return get_parsing_context().dag_id in (None, dag_id)
-
-
-for name, path in catalogue_files().items():
-    if _wanted(f"retrain_{name}"):
-        try:
-            globals()[f"retrain_{name}"] = retrain_dag(load_catalogue(path))
-        except CatalogueError:
-            continue  # dags/catalogues.py shows the reason; the other catalogues go on
+for found in wanted_catalogues("retrain"):
+    globals()[f"retrain_{found.name}"] = retrain_dag(found)

@@ -20,12 +20,12 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, dag, get_current_context, get_parsing_context
+from airflow.sdk import DAG, dag, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
-from include.skufleet.errors import CatalogueError
+from include.skufleet.config import Catalogue
 from include.skufleet.orchestration import tasks
+from include.skufleet.orchestration.dag_files import wanted_catalogues
 from include.skufleet.orchestration.defaults import task_defaults
 from include.skufleet.orchestration.links import fleet_task
 from include.skufleet.orchestration.notifications import failure_callback
@@ -71,14 +71,5 @@ def rollback_dag(catalogue: Catalogue) -> DAG:
     return rollback_catalogue()
 
 
-def _wanted(dag_id: str) -> bool:
-    """A task's process needs its own Dag only; the Dag processor needs all."""
-    return get_parsing_context().dag_id in (None, dag_id)
-
-
-for name, path in catalogue_files().items():
-    if _wanted(f"rollback_{name}"):
-        try:
-            globals()[f"rollback_{name}"] = rollback_dag(load_catalogue(path))
-        except CatalogueError:
-            continue  # dags/catalogues.py shows the reason; the other catalogues go on
+for found in wanted_catalogues("rollback"):
+    globals()[f"rollback_{found.name}"] = rollback_dag(found)

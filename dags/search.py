@@ -23,12 +23,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, dag, get_parsing_context
+from airflow.sdk import DAG, TriggerRule, dag
 
-from include.skufleet.config import Catalogue, catalogue_files, load_catalogue
+from include.skufleet.config import Catalogue
 from include.skufleet.config.search import Search
-from include.skufleet.errors import CatalogueError
 from include.skufleet.orchestration import search_tasks
+from include.skufleet.orchestration.dag_files import wanted_catalogues
 from include.skufleet.orchestration.defaults import task_defaults
 from include.skufleet.orchestration.links import search_task
 from include.skufleet.orchestration.notifications import failure_callback
@@ -88,16 +88,6 @@ def search_dag(catalogue: Catalogue, search: Search) -> DAG:
     return search_catalogue()
 
 
-def _wanted(dag_id: str) -> bool:
-    """A task's process needs its own Dag only; the Dag processor needs all."""
-    return get_parsing_context().dag_id in (None, dag_id)
-
-
-for name, path in catalogue_files().items():
-    if _wanted(f"search_{name}"):
-        try:
-            found = load_catalogue(path)
-        except CatalogueError:
-            continue  # dags/catalogues.py shows the reason; the other catalogues go on
-        if found.search is not None:
-            globals()[f"search_{name}"] = search_dag(found, found.search)
+for found in wanted_catalogues("search"):
+    if found.search is not None:
+        globals()[f"search_{found.name}"] = search_dag(found, found.search)

@@ -55,7 +55,7 @@ def weigh(challenger: Floats, champion: Floats, prior: float = 0.0, *, squared: 
 
     >>> found = weigh(np.array([8.0, 9.0, 8.5]), np.array([10.0, 10.0, 10.0]))
     >>> f"{found.seen:.3f} {found.gain:.3f} {found.probability:.3f}"
-    '0.150 0.075 0.998'
+    '0.150 0.033 0.895'
     """
     if challenger.shape != champion.shape or challenger.ndim != 1:
         raise ValueError(f"losses of {challenger.shape} and {champion.shape} blocks, expected as many of both")
