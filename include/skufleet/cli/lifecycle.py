@@ -278,7 +278,8 @@ def _print_rows(console: Console, header: Sequence[str], rows: Iterable[Sequence
     every = list(rows)
     if not console.is_terminal:
         for row in [header, *every]:
-            console.out("\t".join(str(cell).replace("\t", " ").replace("\n", " ") for cell in row))
+            line = "\t".join(str(cell).replace("\t", " ").replace("\n", " ") for cell in row)
+            console.file.write(f"{line}\n")  # rich would make spaces of the tabs
         return
     if title:
         console.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
