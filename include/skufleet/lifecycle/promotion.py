@@ -150,11 +150,10 @@ def _refuse(
     if current and (current.as_of, current.version) > (as_of.isoformat(), version):
         return "newer", f"Version {now} in production is of {current.as_of}; this one, of {as_of}, is older."
     released = known.released.get(sku)
-    if released is not None and released != now:
-        found = f"names version {now}" if now else "is gone"
+    if current and released is not None and released != now:  # one that is gone is put back by the new version
         return "moved", (
-            f"The alias production was moved by hand: it {found}, the release in force says {released}. It is left as "
-            "it is; the next new version is judged beside it."
+            f"The alias production was moved by hand: it names version {now}, the release in force says {released}. "
+            "It is left as it is; the next new version is judged beside it."
         )
     if sku in known.by_people and now != int(row["champion_version"]):
         return "moved", f"A person put version {now} into production while the run was at work; it is left as it is."

@@ -281,6 +281,14 @@ def test_an_alias_that_was_moved_by_hand_is_told_and_left(fleet: SmallFleet) -> 
     assert serving(fleet)["B"] > 3, "the next new version is judged beside it"
 
 
+def test_an_alias_that_was_taken_away_by_hand_is_put_back_by_the_next_version(fleet: SmallFleet) -> None:
+    client().delete_registered_model_alias(f"{fleet.catalogue.name}-B", "production")
+    assert "B" not in serving(fleet)
+    summary = fleet.do_all(fleet.new_run())
+    assert serving(fleet) == {"A": 2, "B": 3, "C": 2}, "a SKU that nothing serves is trained although nothing is new"
+    assert summary["moved_by_hand"] == 1
+
+
 def test_an_alias_that_somebody_moves_while_a_change_is_at_work_is_not_overwritten(
     fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
