@@ -6,6 +6,7 @@ The catalogue is a file beside the others for as long as the tests last, as an o
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ class Approved:
         run_id = self.shop.api.trigger(f"retrain_{NAME}", {"skus": ["FRE-*"], "force": True})
         path = f"/dags/retrain_{NAME}/dagRuns/{quote(run_id, safe='')}/taskInstances/approve"
         wait_for(lambda: self.call("GET", path).json().get("state") == "awaiting_input", f"{run_id} to ask")
+        time.sleep(3)  # a person reads first; Airflow kills a task that is answered while its process is still ending
         return run_id, f"{path}/-1/hitlDetails"
 
     def end(self, dag: str, run_id: str) -> str:

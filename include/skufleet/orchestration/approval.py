@@ -48,7 +48,6 @@ def ask_for_approval(catalogue: Catalogue) -> ReleaseApproval:
         defaults=ApprovalOperator.REJECT,
         response_timeout=timedelta(hours=catalogue.release.approval_hours),
         execution_timeout=None,
-        retries=0,
         doc_md="Asks a person whether what was decided may go to production. No answer in time: it may not.",
     )
 
