@@ -48,7 +48,21 @@ def take_back(fleet: SmallFleet, wanted: str = "previous", scope: Scope = WHOLE,
 
 
 @pytest.fixture
-def fleet() -> SmallFleet:
+def fleet() -> Iterator[SmallFleet]:
+    """A fleet of the test's own. At the end, whatever happened, nobody holds its lease."""
+    opened = two_runs()
+    yield opened
+    with hold_lease(opened.store, keys(opened).lease_key, "the test", "the test"):
+        pass
+
+
+@pytest.fixture(scope="module")
+def untouched() -> SmallFleet:
+    """One for all tests that change nothing."""
+    return two_runs()
+
+
+def two_runs() -> SmallFleet:
     """Two runs, the second with a new day: versions 1 and 2 of each SKU; A and B in one department, C in another."""
     opened = SmallFleet.open(attributes=True, retention={"versions": 1, "releases": 4, "runs": 10})
     opened.list_skus({"A": "Toys", "B": "Toys", "C": "Food"})
@@ -95,20 +109,20 @@ def test_some_skus_or_a_department_alone_are_taken_back(fleet: SmallFleet) -> No
     ],
 )
 def test_what_is_not_there_is_named_and_nothing_changes(
-    fleet: SmallFleet, wanted: str, scope: Scope, says: str
+    untouched: SmallFleet, wanted: str, scope: Scope, says: str
 ) -> None:
     with pytest.raises(PlanError, match=says):
-        take_back(fleet, wanted, scope)
-    assert serving(fleet) == dict.fromkeys(SKUS, 2)
-    assert len(releases(fleet)) == 2
+        take_back(untouched, wanted, scope)
+    assert serving(untouched) == dict.fromkeys(SKUS, 2)
+    assert len(releases(untouched)) == 2
 
 
-def test_a_release_is_found_by_date_and_by_its_place(fleet: SmallFleet) -> None:
-    first, second = releases(fleet)
-    assert find_release(fleet.store, keys(fleet), "current") == second
-    assert find_release(fleet.store, keys(fleet), "previous") == first
-    assert find_release(fleet.store, keys(fleet), END.isoformat()) == second, "the newest of that date"
-    assert find_release(fleet.store, keys(fleet), first.name[:11]) == first
+def test_a_release_is_found_by_date_and_by_its_place(untouched: SmallFleet) -> None:
+    first, second = releases(untouched)
+    assert find_release(untouched.store, keys(untouched), "current") == second
+    assert find_release(untouched.store, keys(untouched), "previous") == first
+    assert find_release(untouched.store, keys(untouched), END.isoformat()) == second, "the newest of that date"
+    assert find_release(untouched.store, keys(untouched), first.name[:11]) == first
 
 
 @pytest.mark.parametrize("damage", ["cut", "short", "gone", "foreign"])
@@ -345,11 +359,3 @@ def test_versions_that_a_kept_release_names_are_not_pruned(fleet: SmallFleet) ->
     assert {key for key in stored if key.endswith(".parquet")} == kept
     named = {(row["sku"], row["version"]) for key in kept for row in fleet.store.get_frame(key).to_dict("records")}
     assert named <= {(sku, version) for sku, versions in fleet.versions().items() for version in versions}
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left(fleet: SmallFleet) -> Iterator[None]:
-    """Whatever happened, nobody holds the lease at the end."""
-    yield
-    with hold_lease(fleet.store, keys(fleet).lease_key, "the test", "the test"):
-        pass
