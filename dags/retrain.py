@@ -48,9 +48,6 @@ from include.skufleet.orchestration.notifications import deadline_alert, failure
 from include.skufleet.orchestration.params import current_actor, current_answer, current_run, retrain_params
 from include.skufleet.orchestration.schedule import schedule_of
 
-# `approve` may be skipped, or fail; `decide` has to have come to its end.
-PROMOTE_WHEN = TriggerRule.NONE_FAILED
-
 
 def retrain_dag(catalogue: Catalogue) -> DAG:
     """The retraining Dag of one catalogue."""
@@ -96,7 +93,8 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
             """Decide which new versions may serve, and whether the release as a whole may go on; nothing is moved."""
             return tasks.decide(current_run(catalogue.name))
 
-        @fleet_task(trigger_rule=PROMOTE_WHEN, max_active_tis_per_dag=1)
+        # `approve` is skipped where there is nothing to ask.
+        @fleet_task(trigger_rule=TriggerRule.NONE_FAILED, max_active_tis_per_dag=1)
         def promote() -> dict[str, Any]:
             """Move to production what was decided, and freeze the release."""
             return tasks.promote(current_run(catalogue.name), current_actor(), current_answer())
@@ -118,8 +116,7 @@ def retrain_dag(catalogue: Catalogue) -> DAG:
 
         planned = plan(ingest())
         chunks = retrain.expand_kwargs(planned)
-        promoted = promote()
-        decided = decide()
+        decided, promoted = decide(), promote()
         planned >> departments() >> chunks >> decided
         if catalogue.release.approval == "required":
             decided >> ask_for_approval(catalogue) >> promoted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -84,7 +85,7 @@ def explain_sku(clients: Clients, catalogue: Catalogue, sku: str) -> Explanation
         aliases={name: aliases[name] for name in (PRODUCTION, PREVIOUS, STAGING) if name in aliases},
         moved_by_hand=named if named and aliases.get(PRODUCTION) != named else 0,
         last=found,
-        competed=_competed(str(found.get("reason", ""))),
+        competed=_competed(found),
         figures=_figures(found, catalogue),
         would_change=_would_change(found, catalogue, read_refused(store, run)),
         history=tuple({str(name): row[name] for name in row} for row in own.head(SHOWN).to_dict("records")),
@@ -104,16 +105,9 @@ def _unknown(state: ModelState | None) -> dict[str, Any]:
     return asdict(state.production) | {"reason": reason, "rule": "moved", "kind": "hand", "since": ""}
 
 
-def _competed(reason: str) -> dict[str, float]:
-    """The figures of the sentence that evaluation wrote: ``... window(s): tsb 0.31, theta 0.4``."""
-    _, marker, figures = reason.rpartition("window(s): ")
-    found: dict[str, float] = {}
-    for part in figures.split(", ") if marker else ():
-        name, _, value = part.strip().partition(" ")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            continue
+def _competed(row: Mapping[str, Any]) -> dict[str, float]:
+    """Candidate -> its metric, the best first."""
+    found: dict[str, float] = json.loads(row.get("competed") or "{}")
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from include.skufleet.config import Catalogue
+from include.skufleet.config import BASELINE, Catalogue
 from include.skufleet.forecasting.backtest import Backtest, sum_losses
 from include.skufleet.forecasting.candidates import CANDIDATES
 from include.skufleet.forecasting.panel import Panel
@@ -77,7 +77,7 @@ class SkuGate:
     def _describe(self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float]) -> Match:
         metric, recipe = self.catalogue.backtest.metric, self.ring.recipe
         known = recipe in backtest.forecasts
-        baseline = backtest.scores.get("seasonal_naive")
+        baseline = backtest.scores.get(BASELINE)
         return Match(
             metric=metric,
             challenger=_contend(backtest, chosen, metric),

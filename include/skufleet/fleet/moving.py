@@ -21,10 +21,10 @@ from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.transitions import put_transitions
 from include.skufleet.lake.lease import hold_lease
 from include.skufleet.lake.publishing import read_published
-from include.skufleet.lifecycle.moves import KEEP, carry_out, find_done
+from include.skufleet.lifecycle.moves import carry_out, find_done
 from include.skufleet.lifecycle.release import Change, Kind, freeze_release
 from include.skufleet.lifecycle.transitions import to_transitions
-from include.skufleet.registry.records import PRODUCTION, STAGING, RegisteredVersion
+from include.skufleet.registry.records import RegisteredVersion
 from include.skufleet.registry.states import ModelState
 
 THREADS = 4
@@ -111,6 +111,8 @@ def change_stages(
         LeaseHeldError: another change is at work.
         ServiceUnavailableError: a service went away; the same call again does the rest.
     """
+    # The holder is the request: who gives it again need not wait for a lease that died with its process. Two that give
+    # the same at once do the same work, and write down the same.
     with hold_lease(clients.store, RunKeys(catalogue, "").lease_key, work.what, work.what):
         work, earlier = _take_up(clients, catalogue, work)
         run = RunKeys(catalogue, work.run_id)
@@ -179,12 +181,7 @@ def _find_carried(done: pd.DataFrame, earlier: pd.DataFrame | None, states: Stat
     carried = done[done["error"] == ""]
     if earlier is not None:
         return carried
-    now = {state.name: state.aliases for state in states.values()}
-    there = [
-        after in (KEEP, now.get(name, {}).get(PRODUCTION)) and staging in (KEEP, now.get(name, {}).get(STAGING, 0))
-        for name, after, staging in zip(carried["name"], carried["after"], carried["staging"], strict=True)
-    ]
-    return carried[~pd.Series(there, index=carried.index, dtype=bool)]
+    return carried.drop(index=find_done(carried, states).index)
 
 
 def begin(kind: Kind, run_id: str, what: str, actor: str) -> Work:

@@ -28,7 +28,8 @@ class SkuOutcome:
 
     ``gate`` says how the gate judged the new version beside what was in production when the run was planned: ``passed``
     or ``held``; empty without a new version. ``rule`` is the rule of ``lifecycle.gate`` that decided, ``verdict`` its
-    sentence; ``challenger`` the recipe that the run would have chosen, ``gain`` and ``probability`` what speaks for
+    sentence; ``competed`` the metric of every candidate that served all windows, as a JSON object;
+    ``challenger`` the recipe that the run would have chosen, ``gain`` and ``probability`` what speaks for
     it beside production's; ``recipe_since`` the ISO date on which the version's recipe replaced another. ``trial`` is
     what became of a shadow or canary of ``trial_recipe`` in this run: ``begun``, ``open``, ``ended``; its errors,
     and those of production's recipe, are absolute sums in units over ``trial_periods``. ``staged_version`` is a
@@ -77,6 +78,7 @@ class SkuOutcome:
     gate: str = ""
     rule: str = ""
     verdict: str = ""
+    competed: str = ""
     challenger: str = ""
     gain: float = math.nan
     probability: float = math.nan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
@@ -82,7 +82,8 @@ def promote_run(
     decisions = _note_conflicts(decisions, done.moves)
     store.put_frame(run.decisions_key, decisions)
     _correct_tags(clients, results, decisions)
-    store.put_json(run.verdict_key, told | {"stopped": stopped[1] if stopped else "", **_describe_approval(approval)})
+    answer = asdict(approval) if approval else None
+    store.put_json(run.verdict_key, told | {"stopped": stopped[1] if stopped else "", "approval": answer})
     _put_trials(store, catalogue, run, results, decisions, stopped=bool(stopped))
     put_standing(store, run, results)
     promoted = int(decisions["promoted"].sum())
@@ -116,8 +117,9 @@ def _plan(run: Run, results: pd.DataFrame, decisions: pd.DataFrame) -> Plan:
         row, staging = rows[sku], int(decision["staging"])
         before = version if decision["rule"] == "already" else int(decision["previous_version"])
         if before != version or staging != KEEP:
-            name = str(decision["registered_name"])
-            moves.append(Move(sku, name, before, version, staging, str(decision["rule"]), str(decision["reason"])))
+            name, waiting = str(decision["registered_name"]), int(decision["waiting"])
+            told = str(decision["rule"]), str(decision["reason"])
+            moves.append(Move(sku, name, before, version, staging, waiting, *told))
         details[sku] = describe_row(row) | {"rule": decision["rule"], "reason": decision["reason"]}
         versions[sku] = version_of(row, run.as_of.isoformat())
     return Plan(to_frame(moves), details, versions)
@@ -197,12 +199,6 @@ def _correct_tags(clients: Clients, results: pd.DataFrame, decisions: pd.DataFra
         for name, version, reason in zip(wrong["registered_name"], wrong["version"], wrong["reason"], strict=True)
     ]
     clients.registry.tag_versions(tags)
-
-
-def _describe_approval(approval: Approval | None) -> dict[str, Any]:
-    if approval is None:
-        return {"approval": None}
-    return {"approval": {"approved": approval.approved, "by": approval.by, "at": approval.at}}
 
 
 def _put_trials(

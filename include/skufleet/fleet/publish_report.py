@@ -85,7 +85,7 @@ def summarise(data: ReportData, plan: dict[str, Any]) -> dict[str, Any]:
         "unchanged_seconds_saved": round(count_unchanged(results).seconds, 3),
         "promoted": data.promoted,
         "held": len(data.decisions) - data.promoted,
-        "recipes_changed": int(data.decisions["changed"].sum()) if "changed" in data.decisions else 0,
+        "recipes_changed": int(data.decisions["changed"].sum()),
         "rules": data.results.loc[data.results["version"] > 0, "rule"].value_counts().to_dict() if len(results) else {},
         "fleet_gate": data.verdict.reason if data.verdict else "",
         "stopped": data.stopped,

@@ -18,8 +18,10 @@ from include.skufleet.fleet.refused import forget_refused, put_refused
 from include.skufleet.fleet.releases import Release, list_releases, open_release
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
+from include.skufleet.lifecycle.fleet_gate import FIGURES
 from include.skufleet.lifecycle.moves import KEEP, Move, to_frame
 from include.skufleet.lifecycle.release import thaw_release
+from include.skufleet.registry.records import STAGING
 
 SHOWN = 5
 ERRORS_SHOWN = 100
@@ -114,7 +116,7 @@ def roll_back(
             now = state.production if state else None
             if now is None or now.version != version.version:
                 before = now.version if now else 0
-                moves.append(Move(sku, version.name, before, version.version, KEEP, "rollback", why))
+                moves.append(Move(sku, version.name, before, version.version, KEEP, 0, "rollback", why))
             if now is not None and now.version > version.version:
                 refused.append(now)
         put_refused(clients.store, run, refused, why)
@@ -130,7 +132,7 @@ def roll_back(
     return change_stages(clients, catalogue.name, begin("rollback", run_id, what, actor), plan, describe)
 
 
-_CARRIED = ("department", "metric", "error", "baseline_error", "abs_error", "signed_error", "units", "actuals")
+_CARRIED = ("department", "metric", "error", "baseline_error", *FIGURES)
 
 
 def promote_held(
@@ -178,7 +180,8 @@ def promote_held(
             state = states.get(sku)
             now = state.production.version if state and state.production else 0
             if now < version.version:  # an older one is not promoted over a newer: that is a rollback
-                moves.append(Move(sku, version.name, now, version.version, 0, "promotion", why))
+                waiting = state.aliases.get(STAGING, 0) if state else 0
+                moves.append(Move(sku, version.name, now, version.version, 0, waiting, "promotion", why))
         forget_refused(store, run, versions.values())
         details = {sku: describe_row(row) | {"rule": "promotion", "reason": why} for sku, row in made.items()}
         return Plan(to_frame(moves), details, versions)

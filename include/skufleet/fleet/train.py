@@ -319,11 +319,18 @@ def _figures(evaluation: Evaluation, metric: str) -> dict[str, Any]:
         "challenger_metric": _value(chosen, metric),
         "baseline_metric": _value(baseline, metric),
         "champion_metric": _value(evaluation.champion, metric),
+        "competed": _compete(evaluation, metric),
         **{f"coverage_{round(100 * level)}": share for level, share in evaluation.coverage.items()},
         "actuals": chosen.periods if chosen else 0,
         "not_tried": "; ".join(f"{name}: {why}" for name, why in evaluation.not_tried.items()),
         "cpu_seconds_saved": evaluation.seconds_saved,
     }
+
+
+def _compete(evaluation: Evaluation, metric: str) -> str:
+    """Every candidate's metric as a JSON object; one that is not defined is left out."""
+    values = {name: _value(scores, metric) for name, scores in evaluation.backtest.scores.items()}
+    return json.dumps({name: round(value, 6) for name, value in values.items() if math.isfinite(value)})
 
 
 def _value(scores: Scores | None, name: str) -> float:

@@ -5,7 +5,7 @@ therefore weighed against what is known of the recipes from other SKUs (empirica
 analysis using Stein's estimator and its generalizations", JASA 70). The log ratio of their summed losses counts by its
 jackknife variance over stretches of days (Efron and Stein 1981, Annals of Statistics 9); what remains is an expected
 gain and the probability that there is one. A test that asks whether the windows alone could be luck would hold back
-a return from a recipe that had come by luck as stubbornly as it holds back luck: ADR 26 has both beside each other.
+a return from a recipe that had come by luck as stubbornly as it holds back luck (ADR 26).
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ Rule = Literal[
     "refresh",
     "better",
     "retired",
-    "baseline",
     "unmeasured",
     "gain",
     "luck",
@@ -33,7 +32,7 @@ Rule = Literal[
     "canary",
     "guard",
 ]
-"""Which rule chose: the first six let the run's choice through, or keep production's recipe for want of another."""
+"""Which rule chose. ``better`` and ``retired`` let another recipe take over; ``shadow`` and ``canary`` may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ TYPES = {
     "before": "int64",
     "after": "int64",
     "staging": "int64",
+    "waiting": "int64",
     "rule": "str",
     "reason": "str",
 }
@@ -41,6 +42,7 @@ class Move:
         before: the version that was in production when the move was planned, 0 for none.
         after: the one that is to be; ``KEEP``: the same.
         staging: the version that is to wait in staging; 0: none, ``KEEP``: as it is.
+        waiting: the version that waited there when the move was planned, 0 for none.
         rule: why, in a word.
         reason: why, in a sentence.
     """
@@ -50,6 +52,7 @@ class Move:
     before: int
     after: int
     staging: int
+    waiting: int
     rule: str
     reason: str
 

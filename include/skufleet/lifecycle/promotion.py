@@ -7,7 +7,7 @@ alias was moved by hand in MLflow. What was not foreseen is held back and told, 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ class Decision:
         changed: whether another recipe than production's takes over.
         previous_version: the version in production before, 0 where there was none.
         staging: the version that ``staging`` is to name: 0 none, -1 what it names already.
+        waiting: the version that it names now, 0 where none.
     """
 
     sku: str
@@ -46,6 +47,7 @@ class Decision:
     changed: bool = False
     previous_version: int = 0
     staging: int = -1
+    waiting: int = 0
 
 
 TYPES = {
@@ -58,6 +60,7 @@ TYPES = {
     "changed": "bool",
     "previous_version": "int64",
     "staging": "int64",
+    "waiting": "int64",
 }
 
 
@@ -73,7 +76,7 @@ class Known:
 
     released: Mapping[str, int]
     by_people: Collection[str] = ()
-    refused: Mapping[str, str] | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def decide_versions(
@@ -133,7 +136,7 @@ def _decide(row: Mapping[Any, Any], state: ModelState | None, known: Known, gate
     current = state.production
     if current and current.version == version:
         return replace(own, promoted=True, rule="already", previous_version=state.aliases.get(PREVIOUS, 0))
-    own = replace(own, previous_version=current.version if current else 0)
+    own = replace(own, previous_version=current.version if current else 0, waiting=state.aliases.get(STAGING, 0))
     refusal = _refuse(row, current, known, gate, as_of)
     if refusal is not None:
         return replace(own, rule=refusal[0], reason=refusal[1])
@@ -157,7 +160,7 @@ def _refuse(
         )
     if sku in known.by_people and now != int(row["champion_version"]):
         return "moved", f"A person put version {now} into production while the run was at work; it is left as it is."
-    if reason := (known.refused or {}).get(str(row["fingerprint"])):
+    if reason := known.refused.get(str(row["fingerprint"])):
         return "rolled_back", f"Its data are those of a version that was rolled back: {reason}"
     if row["gate"] != "passed" and (gate.mode == "enabled" or not row["gate"]):
         return str(row["rule"]), str(row["verdict"])

@@ -60,11 +60,14 @@ def to_transitions(moves: pd.DataFrame, *, moment: datetime, run_id: str, actor:
     came = moves[(moves["after"] != KEEP) & (moves["after"] != moves["before"])]
     went, staged = came[came["before"] > 0], moves[moves["staging"] > 0]
     again = came["rule"] == "rollback"
+    left = moves[(moves["staging"] != KEEP) & (moves["waiting"] > 0)]
+    left = left[(left["waiting"] != left["staging"]) & (left["waiting"] != left["after"])]
     parts = [
         _rows(went, "before", PRODUCTION, ARCHIVED),
         _rows(came[~again], "after", CANDIDATE, PRODUCTION),
         _rows(came[again], "after", ARCHIVED, PRODUCTION),
         _rows(staged, "staging", CANDIDATE, STAGING),
+        _rows(left, "waiting", STAGING, ARCHIVED),
     ]
     return (
         pd.concat(parts, ignore_index=True).assign(time=moment, run_id=run_id, actor=actor)[list(TYPES)].astype(TYPES)

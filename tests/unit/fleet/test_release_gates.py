@@ -18,6 +18,7 @@ from include.skufleet.fleet.publish_report import raise_if_incomplete
 from include.skufleet.fleet.releases import list_releases, read_release_frame
 from include.skufleet.fleet.rollback import Scope, promote_held
 from include.skufleet.fleet.run import Run
+from include.skufleet.fleet.transitions import read_transitions
 from include.skufleet.fleet.trials import read_verdicts
 from include.skufleet.forecasting import evaluation
 from include.skufleet.lifecycle.evidence import Evidence
@@ -125,7 +126,7 @@ def test_a_person_may_overrule_the_gate(stopped: tuple[SmallFleet, Run, dict[str
     assert serving == {**dict.fromkeys(TOYS, 1), **dict.fromkeys(FOOD, 2)}
 
 
-def test_the_same_weeks_as_they_were_pass(request: pytest.FixtureRequest) -> None:
+def test_the_same_weeks_as_they_were_pass() -> None:
     fleet = shop()
     deliver_the_rest(fleet)
     summary = fleet.do_all(fleet.new_run())
@@ -259,6 +260,9 @@ def test_a_shadow_waits_in_staging_beside_production_and_what_was_sold_decides()
     assert "staging" not in aliases
     assert version(fleet, "T0", int(version_of_shadow(fleet, begun))).tags["stage"] == "archived"
     assert open_trials(fleet).empty
+    history = read_transitions(fleet.store, ended)
+    shadow = history[(history["sku"] == "T0") & (history["version"] == version_of_shadow(fleet, begun))]
+    assert shadow["to_stage"].tolist() == ["staging", "archived"], "every change of stage is written down"
 
 
 def version_of_shadow(fleet: SmallFleet, run: Run) -> int:
