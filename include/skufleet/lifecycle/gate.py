@@ -121,7 +121,7 @@ def choose_recipe(match: Match, gate: Gate) -> Choice:
         return choice
     told = f" Dry run of the gate: it would have been held back. {choice.reason}" if gate.mode == "dry_run" else ""
     reason = f"{_name(match, match.challenger)}: the gate is {_MODES[gate.mode]}.{told}"
-    return Choice(match.challenger.recipe, "better", reason, changed=True)
+    return Choice(match.challenger.recipe, "better", reason, changed=True, ends=bool(match.trial.recipe))
 
 
 _MODES = {"dry_run": "not enforced", "disabled": "disabled"}

@@ -106,6 +106,10 @@ def test_a_gate_that_is_not_enforced_lets_all_through(mode: Any, told: bool) -> 
     assert ("it would have been held back" in choice.reason) is told
 
 
+def test_a_gate_that_is_not_enforced_ends_what_is_on_trial() -> None:
+    assert choose_recipe(on_trial("shadow", 3), Gate(mode="disabled", shadow_days=7)).ends
+
+
 # --- shadow and canary
 
 
