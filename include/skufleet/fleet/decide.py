@@ -11,6 +11,7 @@ import pandas as pd
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.collect import collect_results
+from include.skufleet.fleet.moving import name_promotion, settle_broken
 from include.skufleet.fleet.outcomes import count
 from include.skufleet.fleet.refused import read_refused
 from include.skufleet.fleet.releases import read_release, read_release_frame
@@ -36,6 +37,7 @@ def decide_run(clients: Clients, catalogue: Catalogue, run: Run) -> dict[str, An
     rescued = rescue_chunks(clients, catalogue, run, plan)
     results, lost = collect_results(clients, run, plan)
     store.put_frame(run.results_key, results)
+    settle_broken(clients, catalogue.name, unless=name_promotion(run))
     states = clients.registry.states(catalogue.name, read_release(store, run))
     released = read_release_frame(store, run)
     versions = {str(sku): int(number) for sku, number in zip(released["sku"], released["version"], strict=True)}

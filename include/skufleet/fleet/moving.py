@@ -15,13 +15,21 @@ from typing import Any
 
 import pandas as pd
 
+from include.skufleet import VERSION
 from include.skufleet.fleet.clients import Clients
-from include.skufleet.fleet.releases import Release, put_release, read_release, read_release_frame
+from include.skufleet.fleet.releases import (
+    Release,
+    describe_row,
+    list_releases,
+    put_release,
+    read_release,
+    read_release_frame,
+)
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.transitions import put_transitions
 from include.skufleet.lake.lease import hold_lease
 from include.skufleet.lake.publishing import read_published
-from include.skufleet.lifecycle.moves import carry_out, find_done
+from include.skufleet.lifecycle.moves import carry_out, find_done, list_moves
 from include.skufleet.lifecycle.release import Change, Kind, freeze_release
 from include.skufleet.lifecycle.transitions import to_transitions
 from include.skufleet.registry.records import RegisteredVersion
@@ -145,6 +153,32 @@ def _is_newest(clients: Clients, run: RunKeys, release: Release) -> bool:
     return pointer is None or release.as_of >= str(pointer["as_of"])
 
 
+def settle_broken(clients: Clients, catalogue: str, unless: str = "") -> None:
+    """Write down what a change had done that was broken off for good, and put it in force as it is.
+
+    Else whoever looks next would take its aliases for moved by hand.
+
+    Args:
+        clients: the services.
+        catalogue: the catalogue's name.
+        unless: this very request is left to whoever gives it again.
+
+    Raises:
+        LeaseHeldError: a change is at work.
+    """
+    run = RunKeys(catalogue, "")
+    pending = clients.store.find_json(run.pending_key)
+    if pending is not None and pending["what"] != unless:
+        what = f"writing down what {pending['what']} had done"
+        with hold_lease(clients.store, run.lease_key, what, what):
+            _take_up(clients, catalogue, begin("run", "", "", ""))
+
+
+def name_promotion(run: RunKeys) -> str:
+    """The request that a run's promotion is."""
+    return f"promotion of run {run.run_id}"
+
+
 def _take_up(clients: Clients, catalogue: str, work: Work) -> tuple[Work, pd.DataFrame | None]:
     """The work as it began and its moves, where it was broken off; what another had done is written down first."""
     run, store = RunKeys(catalogue, work.run_id), clients.store
@@ -156,11 +190,45 @@ def _take_up(clients: Clients, catalogue: str, work: Work) -> tuple[Work, pd.Dat
         log.info("Taking up %s, which was begun at %s", other.what, other.moment)
         return other, moves
     log.warning("%s was broken off: what it had done is written down, the rest is left", other.what)
-    done = find_done(moves, clients.registry.states(catalogue, read_release(store, run)))
-    rows = to_transitions(done, moment=other.began, run_id=other.run_id, actor=other.actor)
-    put_transitions(store, RunKeys(catalogue, other.run_id), other.began, rows)
-    store.delete(run.pending_key)
+    _settle(clients, RunKeys(catalogue, other.run_id), other, moves)
     return work, None
+
+
+def _settle(clients: Clients, run: RunKeys, other: Work, moves: pd.DataFrame) -> None:
+    """Transitions and a release of what a broken change had done."""
+    store, before = clients.store, read_release_frame(clients.store, run)
+    states = clients.registry.states(run.catalogue, read_release(store, run))
+    done = find_done(moves, states)
+    put_transitions(
+        store, run, other.began, to_transitions(done, moment=other.began, run_id=other.run_id, actor=other.actor)
+    )
+    made = store.get_frame(run.results_key).to_dict("records") if store.exists(run.results_key) else []
+    figures = {(str(row["sku"]), int(row["version"])): describe_row(row) for row in made}
+    departments = dict(zip(before["sku"], before["department"], strict=True))
+    details = {
+        move.sku: {"department": departments.get(move.sku, ""), "rule": move.rule, "reason": move.reason}
+        | figures.get((move.sku, move.after), {})
+        for move in list_moves(done)
+        if move.after > 0
+    }
+    production = {sku: state.production for sku, state in states.items() if state.production}
+    frame = freeze_release(production, before, details, Change(other.kind, other.run_id, other.moment))
+    known = list_releases(store, run)
+    release = Release(
+        name=run.key,
+        key=run.release_key,
+        run_id=other.run_id,
+        as_of=known[-1].as_of if known else max((item.as_of for item in production.values()), default=""),
+        made_at=other.moment,
+        kind=other.kind,
+        actor=other.actor,
+        reason=f"{other.what} was broken off; this is what it had done.",
+        skus=len(frame),
+        promoted=len(details),
+        code_version=VERSION,
+    )
+    put_release(store, run, frame, release)
+    store.delete(run.pending_key)
 
 
 def _join(earlier: pd.DataFrame | None, moves: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,17 +10,16 @@ import pandas as pd
 from include.skufleet import VERSION
 from include.skufleet.config import Catalogue
 from include.skufleet.fleet.clients import Clients
-from include.skufleet.fleet.moving import Plan, Work, begin, change_stages
+from include.skufleet.fleet.moving import Plan, Work, begin, change_stages, name_promotion
 from include.skufleet.fleet.progress import join_trials
-from include.skufleet.fleet.releases import Release, list_releases
+from include.skufleet.fleet.releases import Release, describe_row, list_releases, version_of
 from include.skufleet.fleet.run import Run
 from include.skufleet.fleet.standing import put_standing
 from include.skufleet.fleet.trials import put_trials, put_verdicts
 from include.skufleet.lake.store import ObjectStore
-from include.skufleet.lifecycle.fleet_gate import FIGURES, Verdict
+from include.skufleet.lifecycle.fleet_gate import Verdict
 from include.skufleet.lifecycle.moves import KEEP, Move, to_frame
-from include.skufleet.lifecycle.promotion import hold_back, to_outcome
-from include.skufleet.registry.records import RegisteredVersion
+from include.skufleet.lifecycle.promotion import hold_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def promote_run(
         decisions = hold_back(decisions, *stopped)
     started = actor or f"run {run.run_id}"
     who = f"{started}, approved by {approval.by}" if approval and approval.approved else started
-    work = begin("run", run.run_id, f"promotion of run {run.run_id}", who)
+    work = begin("run", run.run_id, name_promotion(run), who)
 
     def describe(work: Work, frame: pd.DataFrame, moved: int) -> Release:
         return _describe(clients, catalogue, run, work, frame, moved, told["reason"] if not stopped else stopped[1])
@@ -123,34 +121,6 @@ def _plan(run: Run, results: pd.DataFrame, decisions: pd.DataFrame) -> Plan:
         details[sku] = describe_row(row) | {"rule": decision["rule"], "reason": decision["reason"]}
         versions[sku] = version_of(row, run.as_of.isoformat())
     return Plan(to_frame(moves), details, versions)
-
-
-def describe_row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """What a release says of a version that a run made, from its row of the results."""
-    return {
-        "department": row["department"],
-        "metric": row["metric"],
-        "error": row["challenger_metric"],
-        "baseline_error": row["baseline_metric"],
-        **{name: row[name] for name in FIGURES},
-    }
-
-
-def version_of(row: Mapping[Any, Any], as_of: str) -> RegisteredVersion:
-    """The version that a run made, from its row of the results."""
-    return RegisteredVersion(
-        sku=str(row["sku"]),
-        name=str(row["registered_name"]),
-        version=int(row["version"]),
-        candidate=str(row["candidate"]),
-        outcome=to_outcome(row["outcome"]),
-        as_of=as_of,
-        fingerprint=str(row["fingerprint"]),
-        run_id=str(row["mlflow_run_id"]),
-        artifact_uri=str(row["artifact_uri"]),
-        artifact_bytes=int(row["artifact_bytes"]),
-        recipe_since=str(row["recipe_since"]),
-    )
 
 
 def _describe(

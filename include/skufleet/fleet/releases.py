@@ -12,6 +12,8 @@ from include.skufleet.errors import DataError, PlanError
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.publishing import read_published, update_json
 from include.skufleet.lake.store import ObjectStore
+from include.skufleet.lifecycle.fleet_gate import FIGURES
+from include.skufleet.lifecycle.promotion import to_outcome
 from include.skufleet.lifecycle.release import complete, thaw_release
 from include.skufleet.registry.records import RegisteredVersion
 
@@ -156,3 +158,31 @@ def open_release(store: ObjectStore, release: Release) -> pd.DataFrame:
             f"{release.skus}; nothing was changed, choose another release"
         )
     return complete(frame)
+
+
+def describe_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """What a release says of a version that a run made, from its row of the results."""
+    return {
+        "department": row["department"],
+        "metric": row["metric"],
+        "error": row["challenger_metric"],
+        "baseline_error": row["baseline_metric"],
+        **{name: row[name] for name in FIGURES},
+    }
+
+
+def version_of(row: Mapping[Any, Any], as_of: str) -> RegisteredVersion:
+    """The version that a run made, from its row of the results."""
+    return RegisteredVersion(
+        sku=str(row["sku"]),
+        name=str(row["registered_name"]),
+        version=int(row["version"]),
+        candidate=str(row["candidate"]),
+        outcome=to_outcome(row["outcome"]),
+        as_of=as_of,
+        fingerprint=str(row["fingerprint"]),
+        run_id=str(row["mlflow_run_id"]),
+        artifact_uri=str(row["artifact_uri"]),
+        artifact_bytes=int(row["artifact_bytes"]),
+        recipe_since=str(row["recipe_since"]),
+    )

@@ -13,9 +13,8 @@ from include.skufleet.config import Catalogue
 from include.skufleet.errors import DataError, PlanError
 from include.skufleet.fleet.clients import Clients
 from include.skufleet.fleet.moving import Done, Plan, States, Work, begin, change_stages
-from include.skufleet.fleet.promote import describe_row, version_of
 from include.skufleet.fleet.refused import forget_refused, put_refused
-from include.skufleet.fleet.releases import Release, list_releases, open_release
+from include.skufleet.fleet.releases import Release, describe_row, list_releases, open_release, version_of
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.lake.store import ObjectStore
 from include.skufleet.lifecycle.fleet_gate import FIGURES

@@ -216,6 +216,30 @@ def test_another_command_after_one_that_was_broken_off_writes_down_what_that_had
     assert sorted(broken["sku"]) == sorted(done)
 
 
+def test_a_promotion_that_was_broken_off_for_good_is_not_taken_for_the_work_of_hands(
+    fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.deliver([(sku, "S1", END.isoformat(), 5) for sku in SKUS], name="third.csv")
+    broken = fleet.new_run()
+    for chunk in fleet.plan(broken):
+        fleet.retrain(broken, chunk)
+    with monkeypatch.context() as patch:
+        _Dying(patch, 1)
+        with pytest.raises(ServiceUnavailableError):
+            fleet.promote(broken)
+    moved = [sku for sku, version in serving(fleet).items() if version == 3]
+    assert moved
+    fleet.deliver([(sku, "S1", END.isoformat(), 6) for sku in SKUS], name="fourth.csv")
+    summary = fleet.do_all(fleet.new_run())
+    assert (summary["moved_by_hand"], summary["promoted"]) == (0, 3)
+    assert serving(fleet) == dict.fromkeys(SKUS, 4)
+    history = read_transitions(fleet.store, broken)
+    came = history[(history["run_id"] == broken.run_id) & (history["to_stage"] == "production")]
+    assert sorted(came["sku"]) == sorted(moved)
+    settled = [item for item in releases(fleet) if item.run_id == broken.run_id]
+    assert [(item.promoted, "was broken off" in item.reason) for item in settled] == [(len(moved), True)]
+
+
 def test_while_a_change_is_at_work_another_is_told_to_wait(fleet: SmallFleet) -> None:
     run = keys(fleet)
     with hold_lease(fleet.store, run.lease_key, "run 7", "promotion of run 7"):
