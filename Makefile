@@ -58,9 +58,9 @@ format: setup-dev ## format the code and mend what ruff can mend
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-# Unit tests of different files run side by side. Those that need the whole platform have it to themselves.
+# Tests of different files run side by side, those first that need a whole platform: they take longest and wait most.
 test: setup-dev ## the whole test suite [ARGS='-k name']
-	@$(if $(ARGS),$(PY) -m pytest $(ARGS),$(PY) -m pytest -n 2 --dist loadfile tests/unit && $(PY) -m pytest tests/dags tests/integration)
+	@$(PY) -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup --no-loadscope-reorder tests/dags tests/integration tests/unit)
 
 lock: setup ## resolve the *.in files into requirements*.txt again [UPGRADE=1]
 	@for name in requirements requirements-dev requirements-s3 requirements-rivals; do \

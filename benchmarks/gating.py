@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -134,8 +134,8 @@ def _serve(
     """Policy -> its forecasts of the horizon; the states are those after the run."""
     seen: dict[str, Any] = {}
 
-    def note(backtest: Backtest, chosen: str, handicaps: Mapping[str, float]) -> str:
-        seen.update(backtest=backtest, chosen=chosen, handicaps=handicaps)
+    def note(backtest: Backtest, chosen: str, handicaps: Mapping[str, float], refused: Collection[str]) -> str:
+        seen.update(backtest=backtest, chosen=chosen, handicaps=handicaps, refused=refused)
         return chosen
 
     asked = tuple({state.recipe for state in states.values() if state.recipe})
@@ -156,7 +156,7 @@ def _serve(
         else None
     )
     gate = SkuGate(cut, catalogue, Ring(as_of, champion))
-    recipes = {"gated": gate.settle(backtest, chosen, seen["handicaps"]), "always": chosen}
+    recipes = {"gated": gate.settle(backtest, chosen, seen["handicaps"], seen["refused"]), "always": chosen}
     tally.rules.append((as_of.isoformat(), gate.choice.rule if gate.choice else ""))
     _plant(cut, catalogue, backtest, recipes["gated"], as_of, tally)
     known = set(backtest.forecasts)

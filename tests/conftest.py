@@ -9,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,3 +33,11 @@ os.environ.update(
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side (``-n 2 --dist loadgroup``) a file's tests stay together, and so do all that share the one stack."""
+    for item in items:
+        shares = "stack" in getattr(item, "fixturenames", ()) and "integration" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("stack" if shares else item.path.stem))

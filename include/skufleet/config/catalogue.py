@@ -112,7 +112,7 @@ class Gate(Model):
     Attributes:
         mode: ``disabled``: whatever could be trained goes to production. ``dry_run``: so it does, and what would have
             been held back is told. ``enabled``: it is held back.
-        max_loss_to_baseline: 0 means at least as good as the seasonal naive, 0.02 at most 2 % worse.
+        max_loss_to_baseline: by how much (relative) a recipe may be worse than the seasonal naive, beside noise.
         min_gain: another recipe than production's must be expected to be better by this (relative).
         min_probability: and with this probability it must be better at all (``lifecycle.evidence``).
         hold_days: days that a recipe stays once it has replaced another.
@@ -129,7 +129,7 @@ class Gate(Model):
     max_loss_to_baseline: Annotated[float, Field(ge=0)] = 0.0
     min_gain: Share = 0.005
     min_probability: Share = 0.75
-    hold_days: Annotated[int, Field(ge=0)] = 14
+    hold_days: Annotated[int, Field(ge=0)] = 7
     min_windows: Annotated[int, Field(ge=1)] = 2
     shadow_days: Annotated[int, Field(ge=0, le=365)] = 0
     canary_share: Share = 0.0

@@ -119,7 +119,7 @@ def _figures(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[st
         value = float(row.get(name, math.nan))
         return "–" if math.isnan(value) else format(value, shape)
 
-    asked = f"at most {gate.max_loss_to_baseline:.0%} above it" if gate.max_loss_to_baseline else "at least as good"
+    asked = f"the new version at most {gate.max_loss_to_baseline:.0%} above it, beside noise"
     return {
         f"{metric} of the new version": (number("challenger_metric"), ""),
         f"{metric} of the seasonal naive": (number("baseline_metric"), asked),

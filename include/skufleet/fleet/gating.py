@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, cast
@@ -68,13 +68,17 @@ class SkuGate:
         self.choice: Choice | None = None
         self.match: Match | None = None
 
-    def settle(self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float]) -> str:
+    def settle(
+        self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float], refused: Collection[str] = ()
+    ) -> str:
         """The recipe that is refit and serves: the run's choice, or production's."""
-        self.match = self._describe(backtest, chosen, handicaps)
+        self.match = self._describe(backtest, chosen, handicaps, refused)
         self.choice = choose_recipe(self.match, self.catalogue.gate)
         return self.choice.recipe
 
-    def _describe(self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float]) -> Match:
+    def _describe(
+        self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float], refused: Collection[str]
+    ) -> Match:
         metric, recipe = self.catalogue.backtest.metric, self.ring.recipe
         known = recipe in backtest.forecasts
         baseline = backtest.scores.get(BASELINE)
@@ -84,6 +88,7 @@ class SkuGate:
             production=recipe,
             champion=_contend(backtest, recipe, metric) if known else None,
             baseline=math.nan if baseline is None else float(getattr(baseline, metric)),
+            refused=frozenset(refused),
             evidence=_weigh(backtest, chosen, recipe, handicaps, squared=squares_errors(metric)) if known else None,
             windows=len(backtest.cutoffs),
             offered=recipe in self.catalogue.candidates,

@@ -5,7 +5,7 @@ What does not belong here: gates, registering, deciding whether a SKU can be tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -32,12 +32,13 @@ from include.skufleet.forecasting.selection import (
     choose_candidate,
     expect_losses,
     find_handicaps,
+    find_worse,
     measure_losses,
     squares_errors,
 )
 from include.skufleet.forecasting.stockouts import mask_stockouts
 
-Settle = Callable[[Backtest, str, Mapping[str, float]], str]
+Settle = Callable[[Backtest, str, Mapping[str, float], Collection[str]], str]
 
 SIDES = ("lower", "upper")
 YEARS_TO_SEE_A_SEASON = 2
@@ -107,8 +108,9 @@ def evaluate(
         names: candidates to choose from, instead of the catalogue's.
         also: candidates that are backtested too where they are known, whatever they cost, and chosen only if named:
             the recipe in production first.
-        settle: has the last word: gets the backtest, the choice, and what each candidate is expected to lose to the
-            best before any window is seen; returns a candidate that served every window.
+        settle: has the last word: gets the backtest, the choice, what each candidate is expected to lose to the best
+            before any window is seen, and those that are worse than the baseline; returns a candidate that served
+            every window.
 
     Raises:
         ConfigError: a name is not a candidate.
@@ -129,23 +131,26 @@ def evaluate(
         horizon=catalogue.horizon,
         halving=Halving(agenda.costly, squared, catalogue.budget.within, catalogue.budget.keep),
     )
-    losses = {name: values for name, values in measure_losses(backtest, settings.metric).items() if name in named}
-    expected = expect_losses(losses, handicaps, squared=squared)
+    losses = measure_losses(backtest, settings.metric)
+    expected = expect_losses(
+        {name: values for name, values in losses.items() if name in named}, handicaps, squared=squared
+    )
     members = _pair(expected)
     if ENSEMBLE in asked and len(members) > 1:
         backtest = backtest.mix(ENSEMBLE, members)
-    own = {name: scores for name, scores in backtest.scores.items() if name in named}
-    chosen = choose_candidate(
-        own,
-        expected,
+        losses |= measure_losses(backtest, settings.metric, (ENSEMBLE,))
+    refused = find_worse(
+        backtest.scores,
+        losses,
         metric=settings.metric,
-        margin=settings.simpler_within,
         baseline=BASELINE,
         tolerance=catalogue.gate.max_loss_to_baseline,
     )
+    own = {name: scores for name, scores in backtest.scores.items() if name in named}
+    chosen = choose_candidate(own, expected, margin=settings.simpler_within, refused=refused, baseline=BASELINE)
     if settle is not None and chosen is not None:
         known = {**handicaps, **({ENSEMBLE: fmean(handicaps[name] for name in members)} if members else {})}
-        chosen = settle(backtest, chosen, known)
+        chosen = settle(backtest, chosen, known, refused)
     evaluation = Evaluation(
         chosen=chosen,
         pair=members,

@@ -17,15 +17,22 @@ MOST_HALVINGS = 20
 CLOSE_ENOUGH = 1e-4  # of the gradient, and of what one more step would gain, both per exposed unit
 SUFFICIENT = 2.0**-11  # share of the gain that the slope promises (Armijo 1966)
 ROUNDING = 16 * float(np.finfo(float).eps)
+RIDGE = 1e-9  # of the diagonal, where rounding hides that a matrix is positive definite
 
 
 def solve_positive(matrix: Floats, vector: Floats) -> Floats:
-    """The solution of a positive definite system; of ``matrix`` only the upper triangle is read, and overwritten.
+    """The solution of a positive definite system; of ``matrix`` only the upper triangle is read.
+
+    One that is so only but for rounding, as with a hundred million units sold, is solved with a little more of its
+    diagonal, which ``matrix`` then has too.
 
     Raises:
         LinAlgError: the matrix is not positive definite.
     """
-    _, solution, failed = dposv(matrix.T, vector, lower=True, overwrite_a=True)
+    _, solution, failed = dposv(matrix.T, vector, lower=True)
+    if failed:
+        matrix.flat[:: len(matrix) + 1] *= 1.0 + RIDGE
+        _, solution, failed = dposv(matrix.T, vector, lower=True)
     if failed:
         raise np.linalg.LinAlgError(f"a Newton step: matrix of order {len(matrix)} is not positive definite ({failed})")
     found: Floats = solution

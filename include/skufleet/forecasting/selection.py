@@ -5,7 +5,7 @@ What does not belong here: running backtests, promotion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -24,6 +24,7 @@ __all__ = [
     "expect_losses",
     "expect_ratio",
     "find_handicaps",
+    "find_worse",
     "measure_losses",
     "squares_errors",
 ]
@@ -96,11 +97,18 @@ def squares_errors(metric: Metric) -> bool:
     return metric in {"rmsse", "rmse"}
 
 
-def measure_losses(backtest: Backtest, metric: Metric) -> dict[str, Floats]:
-    """Candidate -> (W x S,) sums of squared or absolute errors, of the store windows with a known actual."""
+def measure_losses(backtest: Backtest, metric: Metric, names: Iterable[str] | None = None) -> dict[str, Floats]:
+    """Candidate -> (W x S,) sums of squared or absolute errors, of the store windows with a known actual.
+
+    Args:
+        backtest: the forecasts.
+        metric: says whether errors are squared.
+        names: these candidates only; else all.
+    """
     known = (~np.isnan(backtest.y)).any(axis=2)
     squared = squares_errors(metric)
-    return {name: sum_losses(backtest.y, y_hat, squared=squared)[known] for name, y_hat in backtest.forecasts.items()}
+    wanted = backtest.forecasts if names is None else names
+    return {name: sum_losses(backtest.y, backtest.forecasts[name], squared=squared)[known] for name in wanted}
 
 
 def expect_losses(losses: Mapping[str, Floats], handicaps: Mapping[str, float], *, squared: bool) -> dict[str, float]:
@@ -137,50 +145,92 @@ def expect_ratio(own: Floats, rival: Floats, prior: Floats, *, squared: bool) ->
     Returns:
         Mean and standard deviation of the posterior, (N,) each; with fewer than two blocks the prior's.
     """
+    if rival.size < 2:
+        return prior, np.full(prior.shape, SPREAD)
+    ratio, variance = _measure_ratio(own, rival, squared=squared)
+    trust = SPREAD**2 / (SPREAD**2 + variance)
+    return prior + trust * (ratio - prior), np.sqrt(trust * variance)
+
+
+def _measure_ratio(own: Floats, rival: Floats, *, squared: bool) -> tuple[Floats, Floats]:
+    """The log ratio of the metrics that (N, B) and (B,) losses by block show, and its variance by the jackknife."""
     half, blocks = (0.5 if squared else 1.0), rival.size
     total, whole = own.sum(axis=1), float(rival.sum())
-    if blocks < 2:
-        return prior, np.full(prior.shape, SPREAD)
     tiny = 1e-12 * max(float(total.max(initial=whole)), 1e-300)
     ratio = half * np.log((total + tiny) / (whole + tiny))
     without = np.maximum(total[:, None] - own, 0.0) + tiny
     left = np.maximum(whole - rival, 0.0) + tiny
     spread = half * np.log(without / left)
     jackknife = np.square(spread - spread.mean(axis=1, keepdims=True)).sum(axis=1) * (blocks - 1) / blocks
-    variance = INFLATION * jackknife
-    trust = SPREAD**2 / (SPREAD**2 + variance)
-    return prior + trust * (ratio - prior), np.sqrt(trust * variance)
+    return ratio, INFLATION * jackknife
 
 
-def choose_candidate(
+def find_worse(
     scores: Mapping[str, Scores],
-    expected: Mapping[str, float],
+    losses: Mapping[str, Floats],
     *,
     metric: Metric,
-    margin: float,
-    baseline: str | None = None,
-    tolerance: float = 0.0,
-) -> str | None:
-    """The preferred candidate, or what is expected to be better by more than the margin; ``None`` without scores.
+    baseline: str,
+    tolerance: float,
+) -> frozenset[str]:
+    """The candidates that were worse than the baseline by more than the tolerance, and by more than noise.
 
-    Where another is expected to be better, the ensemble (the mean of both) is taken if there is one: it keeps most of
-    the gain and halves the regret; unless so much better, by 5 %, that the preferred one would only spoil it. None is
-    chosen that was worse than the baseline by more than the gate lets pass.
-    Where the metric has no scale (NaN for any candidate) ``mae`` says which are worse.
+    Noise is one standard error (Breiman et al. 1984, "Classification and regression trees") of the log ratio of both
+    metrics, by the jackknife over store windows; with a single one there is no telling, and the tolerance alone counts.
+    Where the metric has no scale (NaN for any candidate) ``mae`` is compared.
 
     Args:
         scores: candidate -> accuracy on the same windows.
-        expected: candidate -> what ``expect_losses`` says, the preferred one first; the ensemble is not in it.
+        losses: candidate -> what ``measure_losses`` says of it.
         metric: what to compare, lower is better.
-        margin: 0.01 means that an expected gain of 1 % does not replace the preferred candidate.
-        baseline: the candidate that the chosen one must not be worse than, where it has scores.
-        tolerance: by how much (relative) it may be worse all the same.
+        baseline: the candidate that the others are held against; without its scores none is worse.
+        tolerance: 0.02 lets a candidate be worse by 2 %.
     """
-    if not scores:
-        return None
+    values = _list_values(scores, metric)
+    if baseline not in values:
+        return frozenset()
+    limit, squared = values[baseline] * (1.0 + tolerance), squares_errors(metric)
+
+    def is_worse(name: str) -> bool:
+        if not values[name] > limit:
+            return False
+        if losses[baseline].size < 2:
+            return True
+        _, variance = _measure_ratio(losses[name][None, :], losses[baseline], squared=squared)
+        return bool(values[name] > limit * np.exp(np.sqrt(variance[0])))
+
+    return frozenset(name for name in values if name != baseline and is_worse(name))
+
+
+def _list_values(scores: Mapping[str, Scores], metric: Metric) -> dict[str, float]:
     values = {name: float(getattr(score, metric)) for name, score in scores.items()}
-    if not all(np.isfinite(value) for value in values.values()):
-        values = {name: float(getattr(score, FALLBACK_METRIC)) for name, score in scores.items()}
+    if all(np.isfinite(value) for value in values.values()):
+        return values
+    return {name: float(getattr(score, FALLBACK_METRIC)) for name, score in scores.items()}
+
+
+def choose_candidate(
+    names: Collection[str],
+    expected: Mapping[str, float],
+    *,
+    margin: float,
+    refused: Collection[str] = (),
+    baseline: str | None = None,
+) -> str | None:
+    """The preferred candidate, or what is expected to be better by more than the margin; ``None`` without names.
+
+    Where another is expected to be better, the ensemble (the mean of both) is taken if there is one: it keeps most of
+    the gain and halves the regret; unless so much better, by 5 %, that the preferred one would only spoil it.
+
+    Args:
+        names: candidates that served every window.
+        expected: candidate -> what ``expect_losses`` says, the preferred one first; the ensemble is not in it.
+        margin: 0.01 means that an expected gain of 1 % does not replace the preferred candidate.
+        refused: those that are not to be chosen, being worse than the baseline.
+        baseline: what is left where all are refused.
+    """
+    if not names:
+        return None
     ranks = {name: rank for rank, name in enumerate(expected)}
     preferred = next(iter(expected))
     others = sorted((name for name in expected if name != preferred), key=lambda name: (expected[name], ranks[name]))
@@ -189,5 +239,4 @@ def choose_candidate(
         decided = expected[others[0]] < -DECISIVE
         wishes = [*others[:1], ENSEMBLE] if decided else [ENSEMBLE, *others[:1]]
         wishes += [preferred, *others[1:]]
-    limit = values.get(baseline or "", float("inf")) * (1.0 + tolerance)
-    return next(name for name in [*wishes, baseline] if name in values and values[name] <= limit)
+    return next(name for name in [*wishes, baseline] if name in names and name not in refused)

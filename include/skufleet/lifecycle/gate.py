@@ -67,6 +67,7 @@ class Match:
         production: the recipe in production; empty where nothing trained is.
         champion: production's recipe on the same windows; ``None`` where there is none, or it failed on them.
         baseline: the seasonal naive's metric, NaN where it was not measured.
+        refused: recipes that are worse than the seasonal naive by more than noise and the catalogue's tolerance.
         evidence: the challenger's losses against the champion's, ``None`` without a champion.
         windows: how many there are.
         offered: whether production's recipe is still among the catalogue's candidates.
@@ -80,6 +81,7 @@ class Match:
     production: str
     champion: Contender | None
     baseline: float
+    refused: frozenset[str]
     evidence: Evidence | None
     windows: int
     offered: bool
@@ -174,7 +176,7 @@ def _refuse(match: Match, champion: Contender, gate: Gate) -> Choice | None:
     challenger, evidence = match.challenger, match.evidence
     if evidence is None or not (math.isfinite(challenger.metric) and math.isfinite(champion.metric)):
         return keep("unmeasured", "they could not be compared")
-    if champion.metric > match.baseline * (1 + gate.max_loss_to_baseline) >= challenger.metric:
+    if champion.recipe in match.refused and challenger.recipe not in match.refused:
         return None  # production's recipe would not be let in today
     if match.windows < gate.min_windows:
         return keep("windows", f"{match.windows} backtest window(s), {gate.min_windows} must speak for another recipe")

@@ -62,6 +62,28 @@ def deliver_the_rest(fleet: SmallFleet, scaled: dict[str, int] | None = None, un
     fleet.deliver(rows, name=f"until-{until}.csv")
 
 
+@contextmanager
+def preferring(recipe: str, skus: tuple[str, ...]) -> Iterator[None]:
+    """The backtest's choice is this recipe for some SKUs, and it is better by far."""
+    choose, weigh = evaluation.choose_candidate, gating.weigh
+
+    def evaluate(panel: Any, *args: Any, **named: Any) -> Any:
+        if panel.sku not in skus:
+            return whole(panel, *args, **named)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(evaluation, "choose_candidate", lambda *_, **__: recipe)
+            patch.setattr(gating, "weigh", lambda *_, **__: Evidence(0.2, 0.2, 0.999, 12))
+            return whole(panel, *args, **named)
+
+    from include.skufleet.fleet import train
+
+    whole = train.evaluate
+    with pytest.MonkeyPatch.context() as outer:
+        outer.setattr(train, "evaluate", evaluate)
+        yield
+    assert (evaluation.choose_candidate, gating.weigh) == (choose, weigh)
+
+
 # --- the fleet gate
 
 
@@ -142,8 +164,9 @@ def waiting() -> tuple[SmallFleet, Run, dict[str, Any]]:
     fleet = shop(release={"approval": "required"})
     deliver_the_rest(fleet)
     run = fleet.new_run()
-    for chunk in fleet.plan(run):
-        fleet.retrain(run, chunk)
+    with preferring("tsb", ("T0",)):
+        for chunk in fleet.plan(run):
+            fleet.retrain(run, chunk)
     return fleet, run, fleet.decide(run)
 
 
@@ -158,6 +181,7 @@ def test_the_question_shows_what_would_change(waiting: tuple[SmallFleet, Run, di
     assert "8 new versions would go to production" in decided["markdown"]
     assert "| Toys | 4 | " in decided["markdown"]
     assert "Other recipes, the largest gains first:" in decided["markdown"]
+    assert "| T0 | " in decided["markdown"]
     assert decided["to_move"] == 8
 
 
@@ -188,28 +212,6 @@ def test_what_is_not_approved_stays_out_and_only_silence_turns_the_run_red(
 
 
 # --- shadow and canary
-
-
-@contextmanager
-def preferring(recipe: str, skus: tuple[str, ...]) -> Iterator[None]:
-    """The backtest's choice is this recipe for some SKUs, and it is better by far."""
-    choose, weigh = evaluation.choose_candidate, gating.weigh
-
-    def evaluate(panel: Any, *args: Any, **named: Any) -> Any:
-        if panel.sku not in skus:
-            return whole(panel, *args, **named)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(evaluation, "choose_candidate", lambda *_, **__: recipe)
-            patch.setattr(gating, "weigh", lambda *_, **__: Evidence(0.2, 0.2, 0.999, 12))
-            return whole(panel, *args, **named)
-
-    from include.skufleet.fleet import train
-
-    whole = train.evaluate
-    with pytest.MonkeyPatch.context() as outer:
-        outer.setattr(train, "evaluate", evaluate)
-        yield
-    assert (evaluation.choose_candidate, gating.weigh) == (choose, weigh)
 
 
 def open_trials(fleet: SmallFleet) -> pd.DataFrame:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from include.skufleet.forecasting.backtest import Scores
-from include.skufleet.forecasting.selection import choose_candidate, classify_demand, expect_losses, find_handicaps
+from include.skufleet.forecasting.selection import (
+    choose_candidate,
+    classify_demand,
+    expect_losses,
+    find_handicaps,
+    find_worse,
+)
 
 NAN = float("nan")
 FIRST, SECOND, THIRD = "profile", "poisson_regression", "seasonal_naive"
@@ -14,13 +20,20 @@ def scores(wape, mae=1.0):
     return Scores(wape, 0.0, 1.0, 1.0, mae, 1.0, 1.0, 0.0, 1.0, 1)
 
 
-def choose(values, expected, baseline=None, margin=0.0, tolerance=0.0):
-    return choose_candidate(
+def choose(names, expected, **settings):
+    return choose_candidate(names, expected, **{"margin": 0.0} | settings)
+
+
+def worse(values, losses=None, tolerance=0.0, metric="wape"):
+    """Names that are worse than ``THIRD``, by as much in each of three windows where nothing else is said."""
+    known = {
+        name: np.array([0.3, 0.3, 0.4]) * (value if isinstance(value, float) else 1.0) for name, value in values.items()
+    }
+    return find_worse(
         {name: value if isinstance(value, Scores) else scores(value) for name, value in values.items()},
-        expected,
-        metric="wape",
-        margin=margin,
-        baseline=baseline,
+        known | {name: np.array(values, dtype=float) for name, values in (losses or {}).items()},
+        metric=metric,
+        baseline=THIRD,
         tolerance=tolerance,
     )
 
@@ -76,39 +89,61 @@ def test_the_preference_depends_on_the_kind_of_demand_and_on_what_is_known_of_it
 
 
 def test_a_mean_with_the_preferred_one_is_taken_unless_the_other_is_decidedly_better():
-    values = {FIRST: 0.5, SECOND: 0.45, "ensemble": 0.46}
-    assert choose(values, {FIRST: 0.0, SECOND: -0.03}) == "ensemble"
-    assert choose(values, {FIRST: 0.0, SECOND: -0.2}) == SECOND
+    names = {FIRST, SECOND, "ensemble"}
+    assert choose(names, {FIRST: 0.0, SECOND: -0.03}) == "ensemble"
+    assert choose(names, {FIRST: 0.0, SECOND: -0.2}) == SECOND
 
 
 def test_another_candidate_is_taken_where_it_is_expected_to_be_better_by_more_than_the_margin():
-    values = {FIRST: 0.5, SECOND: 0.49}
-    assert choose(values, {FIRST: 0.0, SECOND: -0.01}) == SECOND
-    assert choose(values, {FIRST: 0.0, SECOND: -0.01}, margin=0.02) == FIRST
-    assert choose(values, {FIRST: 0.0, SECOND: 0.01}) == FIRST
+    names = {FIRST, SECOND}
+    assert choose(names, {FIRST: 0.0, SECOND: -0.01}) == SECOND
+    assert choose(names, {FIRST: 0.0, SECOND: -0.01}, margin=0.02) == FIRST
+    assert choose(names, {FIRST: 0.0, SECOND: 0.01}) == FIRST
 
 
 def test_where_another_is_expected_to_be_better_the_ensemble_of_both_is_taken():
-    values = {FIRST: 0.5, SECOND: 0.49, "ensemble": 0.48}
-    assert choose(values, {FIRST: 0.0, SECOND: -0.01}) == "ensemble"
-    assert choose(values, {FIRST: 0.0, SECOND: 0.01}) == FIRST
+    names = {FIRST, SECOND, "ensemble"}
+    assert choose(names, {FIRST: 0.0, SECOND: -0.01}) == "ensemble"
+    assert choose(names, {FIRST: 0.0, SECOND: 0.01}) == FIRST
 
 
-def test_none_that_was_worse_than_the_baseline_is_chosen():
-    expected = {FIRST: 0.0, SECOND: -0.1, THIRD: 0.2}
-    assert choose({FIRST: 0.52, SECOND: 0.51, THIRD: 0.5}, expected, baseline=THIRD) == THIRD
-    assert choose({FIRST: 0.49, SECOND: 0.51, THIRD: 0.5}, expected, baseline=THIRD) == FIRST
-    assert choose({FIRST: 0.52, SECOND: 0.51, THIRD: 0.5}, expected, baseline=THIRD, tolerance=0.03) == SECOND
-    assert choose({FIRST: 0.52, SECOND: 0.51}, {FIRST: 0.0, SECOND: -0.1}, baseline=THIRD) == SECOND
+def test_none_that_is_refused_is_chosen_and_the_baseline_is_what_is_left():
+    names, expected = {FIRST, SECOND, THIRD}, {FIRST: 0.0, SECOND: -0.1, THIRD: 0.2}
+    assert choose(names, expected, refused={FIRST, SECOND}, baseline=THIRD) == THIRD
+    assert choose(names, expected, refused={SECOND}, baseline=THIRD) == FIRST
+    assert choose({FIRST, SECOND}, expected, baseline=THIRD) == SECOND
+
+
+def test_worse_than_the_baseline_is_what_is_so_in_every_window():
+    assert worse({FIRST: 0.52, SECOND: 0.49, THIRD: 0.5}) == {FIRST}
+    assert worse({FIRST: 0.52, SECOND: 0.51, THIRD: 0.5}, tolerance=0.05) == frozenset()
+    assert worse({FIRST: 0.52, SECOND: 0.51}) == frozenset()
+
+
+def test_one_window_in_which_the_baseline_was_lucky_makes_nothing_worse():
+    lucky = {FIRST: [10.0, 10.0, 10.0], THIRD: [11.0, 11.0, 5.0]}
+    assert worse({FIRST: 30.0, THIRD: 27.0}, lucky) == frozenset()
+    steady = {FIRST: [10.0, 10.0, 10.0], THIRD: [9.0, 9.1, 8.9]}
+    assert worse({FIRST: 30.0, THIRD: 27.0}, steady) == {FIRST}
+
+
+def test_of_a_single_window_there_is_no_noise_to_be_told():
+    assert worse({FIRST: 0.51, THIRD: 0.5}, {FIRST: [0.51], THIRD: [0.5]}) == {FIRST}
+
+
+def test_a_baseline_without_any_error_is_not_beaten():
+    assert worse(
+        {FIRST: 0.01, SECOND: 0.0, THIRD: 0.0}, {FIRST: [0.01, 0.0], SECOND: [0.0, 0.0], THIRD: [0.0, 0.0]}
+    ) == {FIRST}
 
 
 def test_without_a_scale_mean_absolute_errors_say_what_is_worse_than_the_baseline():
     values = {FIRST: scores(NAN, 2.0), SECOND: scores(0.0, 0.5), THIRD: scores(NAN, 1.0)}
-    assert choose(values, {FIRST: 0.0, SECOND: 0.01, THIRD: 0.2}, baseline=THIRD) == SECOND
+    assert worse(values, {FIRST: [2.0, 2.0], SECOND: [0.5, 0.5], THIRD: [1.0, 1.0]}) == {FIRST}
 
 
 def test_nothing_to_choose_from_is_no_choice():
-    assert choose({}, {}) is None
+    assert choose((), {}) is None
 
 
 @pytest.mark.parametrize(
