@@ -100,7 +100,7 @@ def parquet_bytes() -> bytes:
         ("d.csv", b"", CSV, r"d.csv: is empty \(0 rows, no header\); deliver it again"),
         ("d.csv", b"\xef\xbb\xbf\n\n", CSV, "d.csv: is empty"),
         ("d.parquet", parquet_bytes()[:-200], CSV, "d.parquet: is not a whole Parquet file: .*; deliver it again"),
-        ("d.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], CSV, "d.csv.gz: the gzip file is truncated or broken"),
+        ("d.csv.gz", gzip.compress(b"a,b\n" * 99, mtime=0)[:-9], CSV, "d.csv.gz: the gzip file is truncated or broken"),
         (
             "d.csv",
             "a,b\nKäse,1".encode("cp1252"),
