@@ -60,7 +60,7 @@ format: setup-dev ## format the code and mend what ruff can mend
 
 # Tests of different files run side by side, those first that need a whole platform: they take longest and wait most.
 test: setup-dev ## the whole test suite [ARGS='-k name']
-	@$(PY) -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup --no-loadscope-reorder tests/dags tests/integration tests/unit)
+	@$(PY) -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --no-loadscope-reorder tests/dags tests/integration tests/unit)
 
 lock: setup ## resolve the *.in files into requirements*.txt again [UPGRADE=1]
 	@for name in requirements requirements-dev requirements-s3 requirements-rivals; do \

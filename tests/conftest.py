@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -35,9 +36,20 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (``-n 2 --dist loadgroup``) a file's tests stay together, and so do all that share the one stack."""
-    for item in items:
-        shares = "stack" in getattr(item, "fixturenames", ()) and "integration" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("stack" if shares else item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Side by side (``-n 2 --dist loadfile``) a file's tests stay together, and so do the files that share a stack."""
+    from xdist.scheduler import LoadFileScheduling
+
+    sharing = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests" / "integration").glob("test_*.py")
+        if "stack: RunningStack" in file.read_text(encoding="utf-8")
+    }
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "stack" if file in sharing else file
+
+    return Scheduling(config, log)
