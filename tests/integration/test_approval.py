@@ -24,7 +24,7 @@ from include.skufleet.fleet.run import RunKeys
 from include.skufleet.local.credentials import load_credentials
 from tests.integration.conftest import RunningStack
 from tests.integration.fleet_runs import Shop
-from tests.integration.waiting import wait_for
+from tests.integration.waiting import wait_for, wait_for_new_dag
 
 pytestmark = pytest.mark.integration
 NAME = "approved_shop"
@@ -62,11 +62,15 @@ def approved(stack: RunningStack) -> Iterator[Approved]:
     file = Path(CATALOGUES_FOLDER) / f"{NAME}.yaml"
     text = (Path(CATALOGUES_FOLDER) / "demo.yaml").read_text(encoding="utf-8").replace("name: demo", f"name: {NAME}")
     file.write_text(f"{text}\nrelease: {{approval: required, approval_hours: 1}}\n", encoding="utf-8")
+    kinds = ("retrain", "rollback")
     try:
-        for dag in (f"retrain_{NAME}", f"rollback_{NAME}"):
-            shop.api.wait_for_dag(dag)
-            shop.api.unpause(dag)
-        yield Approved(shop)
+        for kind in kinds:
+            wait_for_new_dag(shop.api, f"{kind}_{NAME}", f"{kind}_demo")
+            shop.api.unpause(f"{kind}_{NAME}")
+        opened = Approved(shop)
+        yield opened
+        for kind in kinds:
+            assert opened.call("PATCH", f"/dags/{kind}_{NAME}", {"is_paused": True}).is_success
     finally:
         file.unlink()
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from include.skufleet.cli.airflow_api import AirflowApi
 from include.skufleet.config import CATALOGUES_FOLDER
 from tests.integration.conftest import RunningStack
-from tests.integration.fleet_runs import wait_for
+from tests.integration.waiting import wait_for, wait_for_new_dag
 from tests.unit.orchestration.message_servers import SECRET, mail_server, web_server
 
 pytestmark = pytest.mark.integration
@@ -63,11 +62,7 @@ def api(stack: RunningStack, posted: tuple[str, list[Any]], mailed: tuple[int, l
     file = CATALOGUES_FOLDER / "notified.yaml"
     try:
         file.write_text(CATALOGUE, encoding="utf-8")
-        api.wait_for_dag("retrain_demo")
-        token = api._get("/dags/retrain_demo")["file_token"]
-        response = api._session().put(f"/api/v2/parseDagFile/{token}")
-        assert response.status_code in {httpx.codes.CREATED, httpx.codes.CONFLICT}
-        api.wait_for_dag(DAG)
+        wait_for_new_dag(api, DAG, "retrain_demo")
         yield api
     finally:
         file.unlink()
