@@ -226,6 +226,9 @@ def _print_explanation(console: Console, told: Explanation) -> None:
         last = told.last
         console.print(f"\nLast looked at as of {last['as_of']}: {last['outcome']}")
         console.print(f"  {escape(str(last.get('verdict') or last['reason']))}", soft_wrap=True)
+    if told.decided and not told.decided["promoted"]:
+        held, why = told.decided["version"], escape(str(told.decided["reason"]))
+        console.print(f"  [yellow]Version {held} was held back[/]: {why}", soft_wrap=True)
     if told.competed:
         console.print("\n[bold]What competed[/]")
         rows = [(name, f"{value:.4g}", _say_role(name, told)) for name, value in told.competed.items()]

@@ -18,6 +18,7 @@ from include.skufleet.fleet.releases import read_release_frame
 from include.skufleet.fleet.run import RunKeys
 from include.skufleet.fleet.standing import read_standing
 from include.skufleet.fleet.transitions import read_transitions
+from include.skufleet.lake.store import ObjectStore
 from include.skufleet.registry.records import PREVIOUS, PRODUCTION, STAGING
 from include.skufleet.registry.states import ModelState
 
@@ -35,6 +36,7 @@ class Explanation:
         aliases: alias -> version, as MLflow says.
         moved_by_hand: the version that the release in force names, where MLflow's alias names another; else 0.
         last: its row of the last run that looked at it (``outcomes.SkuOutcome`` with ``run_id, as_of``); empty: none.
+        decided: what became of the version that this run made (``lifecycle.promotion.Decision``); empty: it made none.
         competed: candidate -> its error by the catalogue's metric in that run.
         figures: what is measured -> its value and what is asked for, in words.
         would_change: what would have to be otherwise for another version to serve.
@@ -47,6 +49,7 @@ class Explanation:
     aliases: Mapping[str, int]
     moved_by_hand: int
     last: Mapping[str, Any]
+    decided: Mapping[str, Any]
     competed: Mapping[str, float]
     figures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     would_change: str = ""
@@ -75,7 +78,7 @@ def explain_sku(clients: Clients, catalogue: Catalogue, sku: str) -> Explanation
             f"{', '.join(map(str, alike)) or 'none: no run has ended yet'}"
         )
     aliases = dict(state.aliases) if state else {}
-    named = int(row.get("version", 0))
+    named, decided = int(row.get("version", 0)), _find_decision(store, catalogue.name, found)
     transitions = read_transitions(store, run)
     own = transitions[transitions["sku"] == sku].sort_values("time", ascending=False)
     return Explanation(
@@ -85,9 +88,10 @@ def explain_sku(clients: Clients, catalogue: Catalogue, sku: str) -> Explanation
         aliases={name: aliases[name] for name in (PRODUCTION, PREVIOUS, STAGING) if name in aliases},
         moved_by_hand=named if named and aliases.get(PRODUCTION) != named else 0,
         last=found,
+        decided=decided,
         competed=_competed(found),
         figures=_figures(found, catalogue),
-        would_change=_would_change(found, catalogue, read_refused(store, run)),
+        would_change=_would_change(found, decided, catalogue, read_refused(store, run)),
         history=tuple({str(name): row[name] for name in row} for row in own.head(SHOWN).to_dict("records")),
     )
 
@@ -95,6 +99,12 @@ def explain_sku(clients: Clients, catalogue: Catalogue, sku: str) -> Explanation
 def _row(frame: pd.DataFrame, sku: str) -> dict[str, Any]:
     rows = frame[frame["sku"] == sku].to_dict("records")
     return {str(name): value for name, value in rows[-1].items()} if rows else {}
+
+
+def _find_decision(store: ObjectStore, catalogue: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run that looked at the SKU decided; empty where it made no version, or is gone."""
+    key = RunKeys(catalogue, str(found.get("run_id") or "")).decisions_key
+    return _row(store.get_frame(key), str(found["sku"])) if found and store.exists(key) else {}
 
 
 def _unknown(state: ModelState | None) -> dict[str, Any]:
@@ -119,7 +129,8 @@ def _figures(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[st
         value = float(row.get(name, math.nan))
         return "–" if math.isnan(value) else format(value, shape)
 
-    asked = f"the new version at most {gate.max_loss_to_baseline:.0%} above it, beside noise"
+    limit = f"at most {gate.max_loss_to_baseline:.0%} above it" if gate.max_loss_to_baseline else "no worse"
+    asked = f"the new version {limit}, but for noise"
     return {
         f"{metric} of the new version": (number("challenger_metric"), ""),
         f"{metric} of the seasonal naive": (number("baseline_metric"), asked),
@@ -131,11 +142,20 @@ def _figures(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[st
     }
 
 
-def _would_change(row: Mapping[str, Any], catalogue: Catalogue, refused: Mapping[str, str]) -> str:
+def _would_change(
+    row: Mapping[str, Any], decided: Mapping[str, Any], catalogue: Catalogue, refused: Mapping[str, str]
+) -> str:
     """What would have to change, by the rule that decided."""
     gate, rule = catalogue.gate, str(row.get("rule") or "")
     if str(row.get("fingerprint")) in refused:
         return "Its data must change: a version of the same data was rolled back."
+    stopped = decided and not decided["promoted"]
+    if stopped and decided["rule"] == "fleet":
+        return "The whole release was stopped: the next run must keep the limits (release), or a person promotes it."
+    if stopped and decided["rule"] == "approval":
+        return "Somebody must approve the release of a next run, or promote this version."
+    if stopped and decided["rule"] == "moved":
+        return "The next new version is judged beside the one that was put there by hand."
     challenger = str(row.get("challenger") or "another recipe")
     said = {
         "gain": f"{challenger} would have to be better by more; an expected {gate.min_gain:.1%} (gate.min_gain).",

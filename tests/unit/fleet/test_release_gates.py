@@ -13,6 +13,7 @@ import pytest
 
 from include.skufleet.errors import PermanentError
 from include.skufleet.fleet import gating
+from include.skufleet.fleet.explain import explain_sku
 from include.skufleet.fleet.promote import Approval
 from include.skufleet.fleet.publish_report import raise_if_incomplete
 from include.skufleet.fleet.releases import list_releases, read_release_frame
@@ -122,6 +123,10 @@ def test_it_is_said_wherever_somebody_may_look(stopped: tuple[SmallFleet, Run, d
     released = list_releases(fleet.store, run)[-1]
     assert released.promoted == 0
     assert released.reason == summary["stopped"]
+    told = explain_sku(fleet.clients, fleet.catalogue, "F0")
+    assert (told.serving["version"], told.decided["version"], told.decided["promoted"]) == (1, 2, False)
+    assert told.decided["reason"] == summary["stopped"]
+    assert told.would_change.startswith("The whole release was stopped")
 
 
 def test_what_serves_goes_on_and_forecasts(stopped: tuple[SmallFleet, Run, dict[str, Any]]) -> None:
