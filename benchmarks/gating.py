@@ -187,7 +187,7 @@ def _plant(cut: Panel, catalogue: Catalogue, backtest: Backtest, recipe: str, as
     )
     champion = {"candidate": "tsb", "outcome": "trained", "recipe_since": "2000-01-01", "as_of": ""}
     settings = catalogue.model_copy(update={"candidates": ("seasonal_naive", "tsb", "theta")})
-    tally.planted.append(SkuGate(cut, settings, Ring(as_of, champion)).settle(planted, "theta", {}) == "theta")
+    tally.planted.append(SkuGate(cut, settings, Ring(as_of, champion)).settle(planted, "theta", {}, ()) == "theta")
 
 
 def replay(m5: M5, catalogue: Catalogue, origins: Sequence[int], processes: int) -> Tally:

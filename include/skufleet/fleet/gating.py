@@ -68,10 +68,8 @@ class SkuGate:
         self.choice: Choice | None = None
         self.match: Match | None = None
 
-    def settle(
-        self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float], refused: Collection[str] = ()
-    ) -> str:
-        """The recipe that is refit and serves: the run's choice, or production's."""
+    def settle(self, backtest: Backtest, chosen: str, handicaps: Mapping[str, float], refused: Collection[str]) -> str:
+        """The recipe that is refit and serves: the run's choice, or production's. See ``evaluate``'s ``settle``."""
         self.match = self._describe(backtest, chosen, handicaps, refused)
         self.choice = choose_recipe(self.match, self.catalogue.gate)
         return self.choice.recipe
